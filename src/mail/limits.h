@@ -1,0 +1,123 @@
+/* Every limit and every waiting time, with its reason. What can be configured is a default here.
+ * Bytes, microseconds or counts; the name says which. */
+#ifndef MAIL_LIMITS_H
+#define MAIL_LIMITS_H
+
+#include "base/time.h"
+
+/* SMTP lines and sizes */
+enum {
+    LIMIT_SMTP_LINE = 4096,            /* command line with CRLF: 512 in RFC 5321 §4.5.3.1.4, longer for parameters of the extensions (RFC 3461 §4.3, RFC 6531 §3.4) */
+    LIMIT_SMTP_AUTH_LINE = 12288,      /* RFC 4954 §4 */
+    LIMIT_LOCAL_PART = 64,             /* RFC 5321 §4.5.3.1.1; of addresses made here. Others' (VERP, SRS) go up to LIMIT_PATH */
+    LIMIT_DOMAIN = 255,                /* RFC 5321 §4.5.3.1.2 */
+    LIMIT_PATH = 256,                  /* RFC 5321 §4.5.3.1.3, without the angle brackets */
+    LIMIT_SMTP_PARAMETERS = 12,        /* of one MAIL or RCPT; more than any set of extensions has */
+    LIMIT_ENVID = 100,                 /* RFC 3461 §5.4 */
+    LIMIT_ORCPT = 500,                 /* RFC 3461 §5.4 */
+    LIMIT_SMTP_REPLY_LINE = 512,       /* RFC 5321 §4.5.3.1.5 */
+    LIMIT_SMTP_REPLY_LINES = 200,      /* of one reply we read; EHLO has the most */
+    LIMIT_SMTP_REPLY = 16 << 10,       /* bytes of its text */
+    LIMIT_BDAT_CHUNKS = 1000,          /* of a letter that may be of any size; the others are to be ... */
+    LIMIT_BDAT_CHUNK_MEAN = 64,        /* ... this many bytes on average, against floods of tiny ones */
+    LIMIT_EXPN = 64 << 10,             /* bytes of a list told */
+    LIMIT_RECIPIENTS = 1000,           /* on 25; never under 100 (RFC 5321 §4.5.3.1.8) */
+    LIMIT_RECIPIENTS_SUBMISSION = 200,
+    LIMIT_SMTP_ERRORS = 20,            /* then 421 4.7.0 */
+    LIMIT_AUTH_FAILURES = 5,           /* of a connection, then 421 4.7.0 */
+    LIMIT_UNKNOWN_RECIPIENTS = 10,     /* from here on each one is answered slowly */
+    LIMIT_REFUSALS_TRACED = 20,        /* rows a connection; then a count */
+    LIMIT_RECEIVED_FIELDS = 100,       /* RFC 5321 §6.3 */
+    LIMIT_ALIAS_DEPTH = 10,
+    LIMIT_ALIAS_TARGETS = 1000,        /* recipients one address may expand to */
+};
+#define LIMIT_MESSAGE (INT64_C(50) << 20)   /* bytes; at least 64 KiB (RFC 5321 §4.5.3.1.7) */
+#define LIMIT_HEADER (256 << 10)            /* bytes of all header fields together */
+#define LIMIT_BODY_MEMORY (256 << 10)       /* a larger message is streamed to a pack of its own */
+
+/* Accounts */
+enum {
+    LIMIT_SUBMIT_HOUR = 300,           /* recipients an hour and account */
+    LIMIT_SUBMIT_DAY = 1000,           /* recipients a day and account */
+    LIMIT_PASSWORD = 1000,             /* bytes */
+    LIMIT_SASL_MESSAGE = 8192,         /* bytes decoded */
+    LIMIT_SCRAM_ITERATIONS = 100000,   /* of ours */
+    LIMIT_AUTH_FAILURES_ADDRESS = 20,  /* per client address (IPv6: /64) and window, then refused */
+    LIMIT_AUTH_FAILURES_ACCOUNT = 100, /* per account and window, then slowed down */
+    LIMIT_QUOTA_GRACE_PERCENT = 10,
+};
+#define SPAN_AUTH_WINDOW MINUTES(15)
+#define SPAN_AUTH_DELAY SECONDS(2)          /* before a failed AUTH is answered */
+#define SPAN_UNKNOWN_RECIPIENT SECONDS(1)   /* before a slowed refusal */
+
+/* Connections */
+enum {
+    LIMIT_CONNECTIONS = 20000,          /* in all */
+    LIMIT_CONNECTIONS_ADDRESS = 100,    /* per client address (IPv6: /64); not for loopback and trusted clients */
+    LIMIT_HANDSHAKES = 64,              /* TLS handshakes at once */
+    LIMIT_CONNECTION_MEMORY = 4 << 20,  /* bytes of one connection's arena */
+    LIMIT_SPOOL_MEMORY = 64 << 20,      /* bytes of letters held in memory by all connections together */
+    LIMIT_RATE_MIN = 256,               /* bytes a second over a minute while a body is read, against slow-loris */
+};
+
+/* SMTP server time-outs, RFC 5321 §4.5.3.2.7: at least 5 minutes for the client's next command */
+#define TIMEOUT_SMTP_COMMAND MINUTES(5)
+#define TIMEOUT_SMTP_DATA_BLOCK MINUTES(3)  /* RFC 5321 §4.5.3.2.5, between two reads of a body */
+#define TIMEOUT_SMTP_SESSION HOURS(4)       /* all of a connection */
+#define TIMEOUT_SMTP_WRITE MINUTES(5)
+#define TIMEOUT_TLS_HANDSHAKE MINUTES(1)
+#define TIMEOUT_PROXY SECONDS(10)           /* for a load balancer to say its header */
+#define TIMEOUT_FAREWELL SECONDS(10)        /* for a last 421 to be sent */
+#define TIMEOUT_DNS_QUERY SECONDS(5)        /* one try at one server */
+#define TIMEOUT_DNS SECONDS(20)             /* all tries */
+#define TIMEOUT_CONNECT MINUTES(1)
+#define TIMEOUT_STOP SECONDS(10)            /* for sessions to end when the server stops */
+
+/* POP3 */
+enum {
+    LIMIT_POP3_LINE = 255,              /* RFC 2449 §4 */
+    LIMIT_POP3_AUTH_LINE = 12288,       /* before the log-in: LIMIT_PASSWORD, and responses of RFC 5034 §4 */
+    LIMIT_POP3_ERRORS = 20,
+    LIMIT_POP3_MESSAGES = 200000,       /* shown in one session */
+};
+#define TIMEOUT_POP3_IDLE MINUTES(10)       /* RFC 1939 §3 */
+
+/* DNS */
+enum {
+    LIMIT_DNS_MESSAGE = 65535,
+    LIMIT_DNS_UDP = 1232,               /* EDNS buffer */
+    LIMIT_DNS_RECORDS = 256,            /* of one answer; more are not looked at */
+    LIMIT_DNS_CNAMES = 10,
+    LIMIT_DNS_CACHE = 10000,            /* answers of one loop's resolver */
+    LIMIT_DNS_CACHE_BYTES = 8 << 20,    /* of all of them; a single answer may have 64 KiB */
+};
+#define SPAN_DNS_TTL_MAX DAYS(1)
+#define SPAN_DNS_NEGATIVE_MAX HOURS(1)
+#define SPAN_DNS_FAILURE SECONDS(5)         /* a server's failure is remembered; RFC 2308 §7.1: five minutes at most */
+
+/* MIME */
+enum {
+    LIMIT_MIME_DEPTH = 100,
+    LIMIT_MIME_PARTS = 10000,
+    LIMIT_MIME_PARAMETERS = 100,        /* of one field */
+    LIMIT_MIME_KEPT = 1 << 20,          /* bytes of memory for what is kept of all header fields of a letter */
+    LIMIT_FIELD_NAME = 998,             /* offset of the colon at most: RFC 5322 §2.1.1 */
+    LIMIT_PREVIEW_RAW = 32 << 10,       /* bytes of a body looked at for the preview */
+    LIMIT_CHARSET_NAME = 64,            /* longer ones are unknown */
+    LIMIT_BOUNDARY = 998,               /* 70 in RFC 2046 §5.1.1; what others write */
+    LIMIT_FIELD_SHOWN = 32 << 10,       /* bytes of one header field that ENVELOPE and search look at */
+    LIMIT_ADDRESSES = 2000,             /* of one field in ENVELOPE */
+    LIMIT_PREVIEW = 256,                /* characters (RFC 8970) */
+    LIMIT_REFERENCES = 100,             /* message ids used for threading */
+};
+
+/* Admin and store */
+enum {
+    LIMIT_ADMIN_REQUEST = 1 << 20,
+    LIMIT_JSON_DEPTH = 32,
+    LIMIT_MAILBOX_NAME = 255,           /* bytes of one level */
+    LIMIT_MAILBOX_DEPTH = 50,
+};
+#define SPAN_TRACE_KEPT DAYS(90)
+
+#endif
