@@ -1,0 +1,41 @@
+/* Inside io/: what a stream is made of. An idle one has no buffers: they are borrowed from the loop while bytes are there. */
+#ifndef IO_STREAM_CORE_H
+#define IO_STREAM_CORE_H
+
+#include "io/conn.h"
+#include "io/loop_core.h"
+
+struct stream {
+    struct conn *conn;
+    struct tls_layer *tls; /* NULL: plain */
+
+    char *in; /* input: bytes [start, end) of cap; NULL while there are none */
+    uint32_t cap, start, end;
+    uint32_t out_n;
+    char *out; /* gathered output, BLOCK_SIZE; NULL while there is none */
+    bool sending;          /* a fiber is in the middle of handing bytes over: */
+    struct fiber *sender;  /* another one waits for it to be done */
+
+    int16_t in_error, out_error; /* sticky; a broken connection is both, an end of input only the first */
+    bool lenient;
+    bool peer_set;
+    struct endpoint peer;
+    mono_us deadline;
+    int64_t bytes_in, bytes_out;
+
+    int64_t min_rate;               /* bytes a second, 0: any */
+    int64_t rate_waited, rate_bytes; /* microseconds waited for input, and what came, in this minute */
+
+    struct tls_facts *facts; /* NULL: plain */
+    struct error *detail;    /* of the sticky error, where there is more to say than its name */
+};
+
+/* One try to get input without waiting: bytes got (> 0), CONN_AGAIN with *want_write, or the error, sticky from now on. */
+int64_t stream_try_fill(struct stream *s, size_t room, bool *want_write);
+void stream_drop_input(struct stream *s); /* all that is buffered, and the buffer */
+
+/* Notes the first error; returns it. */
+int stream_fail_input(struct stream *s, int error);  /* nothing more can be read */
+int stream_fail(struct stream *s, int error);        /* nothing works any more */
+
+#endif

@@ -1,0 +1,79 @@
+/* Streams: TLS put over a connection that has begun plain, or from its first byte. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/stream_core.h"
+#include "mail/limits.h"
+
+/* In the simulated world a stream only says that it is TLS. */
+static const struct tls_facts simulated = {.version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384", .bits = 256};
+
+static struct tls_facts *new_facts(struct stream *s)
+{
+    if (!s->facts && !(s->facts = malloc(sizeof *s->facts))) abort();
+    return s->facts;
+}
+
+static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name)
+{
+    s->tls = tls_layer_new(tls, s->conn, server, server_name);
+    for (;;) {
+        bool want_write = false;
+        struct error detail = {0};
+        int e = tls_layer_handshake(s->tls, &want_write, &detail);
+        if (e == 0) break;
+        if (e == CONN_AGAIN) e = conn_wait(s->conn, want_write, s->deadline);
+        if (e == 0) continue;
+        if (detail.code && (s->detail = malloc(sizeof detail))) *s->detail = detail;
+        return stream_fail(s, e);
+    }
+    *new_facts(s) = (struct tls_facts){0};
+    tls_layer_facts(s->tls, s->facts);
+    return 0;
+}
+
+/* RFC 3207 §4.2: what came in plain text before the handshake must not be taken for what comes after it. */
+static FIBER int clean_slate(struct stream *s)
+{
+    int e = stream_flush(s);
+    if (!e && s->in_error) e = s->in_error;
+    if (!e) stream_drop_input(s);
+    return e;
+}
+
+FIBER int stream_starttls_server(struct stream *s, struct tls_context *tls)
+{
+    int e = clean_slate(s);
+    if (e) return e;
+    if (tls_context_is_simulated(tls)) {
+        *new_facts(s) = simulated;
+        return 0;
+    }
+    e = conn_wait(s->conn, false, s->deadline); /* only who has something to say gets one of the permits */
+    struct permits *p = loop_handshakes(loop_self());
+    if (!e) e = permits_take(p, s->deadline);
+    if (e) return stream_fail(s, e);
+    e = handshake(s, tls, true, STR_NONE);
+    permits_give(p);
+    return e;
+}
+
+FIBER int stream_starttls_client(struct stream *s, struct tls_context *tls, struct str server_name)
+{
+    int e = clean_slate(s);
+    if (e) return e;
+    if (!tls_context_is_simulated(tls)) return handshake(s, tls, false, server_name);
+    *new_facts(s) = simulated;
+    return 0;
+}
+
+const struct tls_facts *stream_tls(struct stream *s)
+{
+    static const struct tls_facts plain;
+    return s->facts ? s->facts : &plain;
+}
+
+struct str stream_channel_binding(struct stream *s, struct arena *a, struct str type)
+{
+    return s->tls ? tls_layer_channel_binding(s->tls, a, type) : STR_NONE;
+}
