@@ -1,0 +1,216 @@
+/* Inside store/: the store as its parts see it.
+ *
+ * One lane writes: it takes the jobs that wait, runs them as one group in one transaction, and wakes their fibers. What only the
+ * lane touches is in `struct writer`; what fibers and other threads touch is behind `lock`, or atomic. */
+#ifndef STORE_INSIDE_H
+#define STORE_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "store/db.h"
+#include "store/directory_edit.h"
+#include "store/ids.h"
+#include "store/pack.h"
+#include "store/record.h"
+#include "store/rows.h"
+#include "store/space.h"
+#include "store/store.h"
+#include "store/vfs.h"
+
+enum {
+    GROUP_JOBS = 256,            /* of one group, */
+    GROUP_BYTES = 8 << 20,       /* bytes of its bodies, */
+    GROUP_US = 20000,            /* and of its statements (store.md, "Group commit without timers") */
+    WAL_FRAME = 4096 + 24,
+    WAL_WORTH = 8 << 20,         /* bytes of WAL before a passive checkpoint is worth its syncs */
+    WAL_MOST = 64 << 20,         /* bytes of WAL that close the gate for readers */
+    TRACES_WAITING = 10000,      /* rows of refusals in memory; then they are only counted */
+    TRACES_DUE = 256,            /* so many are a group of their own */
+    TRACES_LATE = 1000000,       /* microseconds a refusal waits for company */
+    READ_US = 20000,             /* a read gives up its page after this long */
+    REOPEN_US = 1000000,         /* between two tries to open the database again */
+};
+
+extern const char store_database[]; /* the file's name in the data folder */
+
+/* ---- jobs ---- */
+
+struct job_kind {
+    const char *name;
+    /* In the lane, inside the group's transaction; may run more than once (rollback, alone), so it has no effect but rows, the
+     * writer's caches and *args' results. */
+    int (*run)(struct store *s, void *args, struct error *e);
+    bool new_mail;  /* refused when the disk is low; carries a body; the reserve is not for it */
+    bool makes_ids; /* the last id given out must be remembered with it */
+};
+
+struct job { /* on the stack of the fiber that waits for it */
+    struct list link;
+    const struct job_kind *kind;
+    void *args;
+    int64_t bytes; /* of its body */
+    bool placed;   /* its body is in a pack already */
+    bool done;     /* written and read on the fiber's loop */
+    int result;
+    struct error error;
+    struct fiber *fiber;
+    struct loop *loop;
+    struct job *next_done; /* of the same loop and group */
+    struct post post;
+};
+/* Hands a job to the writer and sleeps until its group is committed or it has failed. */
+FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e);
+
+extern const struct job_kind accept_job;
+
+/* ---- the writer's own ---- */
+
+struct trace_state { /* of the last row */
+    int64_t seq;
+    struct sha256 chain;
+};
+struct trace_waiting { /* a refusal that will be a row */
+    struct trace_waiting *next;
+    int64_t session, message;
+    size_t n;
+    char payload[];
+};
+struct trace_queue {
+    struct trace_waiting *first, **end;
+    size_t n;
+};
+
+struct writer {
+    struct db *db;
+    struct rows rows;
+    struct trace_state trace, trace_committed;
+    struct trace_queue traces;           /* being written; given back to the next group when this one fails */
+    int64_t dropped;                     /* refusals counted only, being written */
+    struct pack_durable pack;            /* of the open pack, as committed */
+    struct pack_durable pack_now;        /* as this group will commit it */
+    struct directory *directory;         /* the next snapshot, if a job changed it; NULL */
+    struct arena *arena;                 /* of the group */
+    struct pack_record *records;         /* GROUP_JOBS of them */
+    struct iovec *pieces;
+    struct job **jobs, **good;           /* of the group: all, and those to run */
+    bool wrote_trace, made_ids;
+    bool broken;                         /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
+    mono_us retry_at;                    /* not before, when broken */
+    int64_t wal_checkpointed;            /* frames there were at the last checkpoint */
+};
+
+/* ---- readers ---- */
+
+struct gate_wait {
+    struct list link;
+    struct fiber *fiber;
+    struct loop *loop;
+    struct post post;
+    bool open; /* written and read on the fiber's loop */
+};
+struct readers {
+    struct db *free[64];
+    int n_free, keep;
+    int reading;      /* fibers past the gate */
+    bool closed;      /* the gate */
+    struct list waiting; /* struct gate_wait */
+    struct db *checking; /* the connection of a verify, which passes by the gate */
+};
+/* One read transaction on a thread of the pool: fn must not touch an arena of the fiber. */
+FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg, struct error *e);
+void readers_close_gate(struct store *s);
+bool readers_gone(struct store *s);       /* behind a closed gate: nobody reads any more */
+void readers_open_gate(struct store *s);
+void readers_close_all(struct store *s);  /* their connections; behind a closed gate */
+
+/* ---- the store ---- */
+
+struct orphan { /* a streamed body that nobody accepted; its file is removed in the lane */
+    struct orphan *next;
+    struct pack_stream *stream;
+};
+
+struct store {
+    struct world *world;
+    char *folder;
+    struct store_vfs *vfs;
+    struct packs *packs;
+    struct space *space;
+    struct ids ids;
+    struct lane *lane;
+    struct hash_key hash_key;
+    int damaged_packs;
+    _Atomic bool abandoned;      /* the simulated machine died */
+    _Atomic int64_t spool;       /* bytes of letters in memory */
+    _Atomic bool writes_refused;
+
+    struct lock *lock; /* of all that follows to `writer` */
+    struct list jobs;
+    struct trace_queue traces; /* refusals not yet taken by the writer */
+    int64_t traces_dropped;
+    bool traces_due, traces_timer;
+    struct orphan *orphans;
+    const struct directory *directory;
+    struct map submissions; /* id -> struct submission */
+    struct readers readers;
+    struct map watched; /* mailbox -> struct watched */
+    int64_t watch_round;
+    struct map maildrops; /* accounts whose POP3 maildrop is locked */
+    _Atomic int watching;
+
+    struct writer writer;
+    struct { _Atomic int64_t groups, jobs, jobs_alone, commits, checkpoints, wal_bytes, messages, queue_rows, statements, row_writes; } count;
+};
+
+struct submission { /* an account's running windows, as its row has them */
+    int64_t account;
+    struct submission_usage usage;
+};
+
+/* writer.c */
+void writer_run(void *store); /* the lane's function */
+bool disk_is_low(struct store *s); /* new mail is refused; any thread */
+int writer_begin(struct store *s, struct error *e);
+struct directory *writer_directory(struct store *s); /* the next snapshot, to change */
+
+/* trace.c */
+int trace_load(struct store *s, struct error *e);
+int trace_insert(struct store *s, int64_t session, int64_t message, struct str payload, struct error *e);
+int trace_flush(struct store *s, struct error *e); /* the refusals that wait, into the group's transaction */
+void trace_committed(struct store *s);
+bool trace_is_due(struct store *s);
+void trace_queue_free(struct trace_queue *q);
+
+/* accept.c */
+int accept_place(struct store *s, struct job **jobs, size_t n); /* the group's bodies into the packs; failed jobs get their result */
+void accept_committed(struct store *s, struct job *j);          /* or may be: streams are kept */
+
+/* load.c */
+int load_directory(struct store *s, struct error *e);
+int load_submissions(struct store *s, struct error *e);
+struct submission_usage submission_roll(struct submission_usage u, utc_us now); /* windows that ended begin anew */
+
+/* aliases.c */
+int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account, struct error *e);
+
+/* body.c */
+struct str body_bytes(struct body *b);
+struct pack_stream *body_stream(struct body *b); /* of a body too large for memory, finished; NULL */
+void body_kept(struct body *b);                  /* its stream belongs to the store now */
+int64_t body_id(const struct body *b);
+struct pack_place *body_placed(struct body *b);
+
+/* watch.c */
+void watch_tell(struct store *s); /* what the group's commit changed, to those who watch */
+
+/* store.c */
+int store_connect(struct store *s, struct error *e); /* opens the writer's connection and reads what memory keeps */
+void store_publish(struct store *s, const struct directory *d);
+
+/* For tests. */
+void store_fail_step(struct store *s, int64_t nth); /* the writer's n-th SQL step from now fails */
+void store_abandon(struct store *s);                /* instead of store_close: the simulated machine is dead */
+
+#endif

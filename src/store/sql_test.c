@@ -1,0 +1,144 @@
+/* Every statement can be prepared on SQLite and keeps to the rules of "One SQL for two engines" (store.md). With the argument
+ * `postgresql` the program writes the schema and all statements for psql instead; tests/store/run feeds them to a server. */
+#include <string.h>
+#include <unistd.h>
+
+#include "store/schema.h"
+#include "store/testing.h"
+
+/* ---- the rules ---- */
+
+static bool is_word(char c) { return ch_alnum((unsigned char)c) || c == '_'; }
+
+/* The word as SQL reads it, not inside a name. */
+static bool has_word(const char *sql, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = sql; *p; p++)
+        if (str_ieq(str_of(p, strnlen(p, n)), str_c(word)) && (p == sql || !is_word(p[-1])) && !is_word(p[n])) return true;
+    return false;
+}
+
+static void check_rules(const char *sql)
+{
+    static const char *const forbidden[] = {"LIKE", "NOCASE", "rowid", "AUTOINCREMENT", "CURRENT_TIMESTAMP", "random", "GLOB", "OR REPLACE", "OR IGNORE",
+                                            "REPLACE INTO", "julianday", "strftime", "IFNULL", "group_concat", "?", "1=1"};
+    for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
+        if (has_word(sql, forbidden[i])) fail_msg("%s in: %s", forbidden[i], sql);
+    if (has_word(sql, "INSERT") && has_word(sql, "SELECT") && has_word(sql, "CONFLICT") && !strstr(sql, "WHERE"))
+        fail_msg("INSERT … SELECT … ON CONFLICT needs WHERE true: %s", sql);
+    int highest = 0;
+    for (const char *p = strchr(sql, '$'); p; p = strchr(p + 1, '$')) {
+        int number = atoi(p + 1);
+        assert_true(number >= 1 && number <= highest + 1); /* first appearing in ascending order */
+        if (number > highest) highest = number;
+    }
+}
+
+static void test_rules(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SQL_COUNT; i++) {
+        assert_non_null(sql_text[i]);
+        check_rules(sql_text[i]);
+    }
+    for (size_t i = 0; schema_sqlite[0].statements[i]; i++) check_rules(schema_sqlite[0].statements[i]);
+    assert_true(has_word("a LIKE b", "like") && !has_word("alike", "like"));
+}
+
+/* ---- on SQLite ---- */
+
+struct place {
+    struct world *world;
+    struct store_vfs *vfs;
+    char folder[64];
+};
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    strcpy(p->folder, "/tmp/penny-sql-XXXXXX");
+    if (!p || !mkdtemp(p->folder)) return -1;
+    p->world = world_real(1);
+    *state = p;
+    return store_vfs_register(p->world, p->folder, &p->vfs, NULL);
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    char remove[96];
+    snprintf(remove, sizeof remove, "rm -r %s", p->folder);
+    store_vfs_unregister(p->vfs);
+    world_free(p->world);
+    free(p);
+    return system(remove);
+}
+
+static struct db *open_db(struct place *p)
+{
+    struct error e = {0};
+    struct db *db;
+    ok(db_open(store_vfs_name(p->vfs), "penny.db", DB_WRITER, &db, &e), &e);
+    return db;
+}
+
+static void test_prepare(void **state)
+{
+    struct error e = {0};
+    struct db *db = open_db(*state);
+    ok(schema_migrate(db, schema_sqlite, SCHEMA_VERSION, &e), &e);
+    ok(db_prepare_all(db, &e), &e);
+    db_close(db);
+}
+
+/* ---- migrations ---- */
+
+static const char *const make_a[] = {"CREATE TABLE a (x BIGINT NOT NULL)", "INSERT INTO a (x) VALUES (1)", NULL};
+static const char *const a_to_b[] = {"CREATE TABLE b (y BIGINT NOT NULL)", "INSERT INTO b (y) SELECT x + 1 FROM a", NULL};
+static const char *const b_to_c[] = {"DROP TABLE a", NULL};
+static const char *const broken[] = {"DELETE FROM b", "no SQL at all", NULL};
+static const struct migration three[] = {{1, make_a}, {2, a_to_b}, {3, b_to_c}}, wrong[] = {{1, make_a}, {2, a_to_b}, {3, broken}};
+
+static void test_migrations(void **state)
+{
+    struct error e = {0};
+    struct db *db = open_db(*state);
+    int version = -1;
+    int64_t y = 0;
+    ok(schema_migrate(db, three, 1, &e), &e); /* as an older Penny Post left it */
+    ok(schema_version(db, &version, &e), &e);
+    assert_int_equal(version, 1);
+    assert_int_not_equal(schema_migrate(db, wrong, 3, &e), 0); /* all of it or nothing */
+    ok(schema_version(db, &version, &e), &e);
+    assert_int_equal(version, 1);
+    ok(schema_migrate(db, three, 3, &e), &e);
+    ok(schema_migrate(db, three, 3, &e), &e);
+    ok(schema_version(db, &version, &e), &e);
+    assert_int_equal(version, 3);
+    ok(db_exec_int(db, "SELECT y FROM b", &y, &e), &e);
+    assert_int_equal(y, 2);
+    assert_int_equal(schema_migrate(db, three, 2, &e), ERR_TOO_NEW); /* as a newer one left it */
+    assert_true(strstr(e.text, "format 3") != NULL);
+    db_close(db);
+}
+
+/* ---- for PostgreSQL ---- */
+
+static int write_for_psql(void)
+{
+    for (size_t i = 0; schema_postgres[0].statements[i]; i++) printf("%s;\n", schema_postgres[0].statements[i]);
+    for (int i = 0; i < SQL_COUNT; i++) printf("PREPARE s%d AS %s;\n", i, sql_text[i]);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "postgresql") == 0) return write_for_psql();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test_setup_teardown(test_prepare, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migrations, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
