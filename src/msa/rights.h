@@ -1,0 +1,11 @@
+/* Under whose name may an account send? */
+#ifndef MSA_RIGHTS_H
+#define MSA_RIGHTS_H
+
+#include "queue/route.h"
+
+/* True for an address of the account, its detail forms, an alias that delivers to it and may send, the catch-all of its domain when that is
+ * its own, an address it was granted. `address`: as written. `a`: scratch. */
+bool may_send_as(struct arena *a, const struct directory *d, const struct route_rules *rules, int64_t account, struct address address);
+
+#endif

@@ -1,0 +1,87 @@
+/* What port 25 and LMTP say yes and no to (RFC 5321, RFC 2033, RFC 7504). The sender's domain is judged at RCPT, so that a refusal is
+ * traced and postmaster stays reachable. */
+#include "mta/mta.h"
+
+#include "mail/limits.h"
+#include "trust/mail_domain.h"
+
+struct sender { /* what was found out about MAIL's domain; reception.mark */
+    bool judged;
+    struct reply refusal; /* code 0: none */
+};
+
+static struct resolver *resolver_of(const struct reception *r) { return r->desk->resolver(r->desk->arg); }
+
+static FIBER struct reply on_connect(struct smtp_session *s)
+{
+    if (s->service->kind == SMTP_LMTP && !s->trusted && !ip_is_loopback(s->peer.ip)) /* RFC 2033 §5: not for the open network */
+        return R_CLOSE(554, E(5, 7, 1), "LMTP is for trusted peers");
+    return R(220, E_NONE, "%.*s %s Penny Post", STR_FMT(s->service->hostname), s->service->kind == SMTP_LMTP ? "LMTP" : "ESMTP");
+}
+
+static FIBER struct reply on_mail(struct smtp_session *s, struct smtp_tx *tx)
+{
+    struct reception *r = reception_begin(s, tx);
+    r->mark = arena_new_of(tx->arena, struct sender);
+    if (!s->trusted && !ip_is_loopback(s->peer.ip)) r->t.ptr = mail_client_name(resolver_of(r), tx->arena, s->peer.ip);
+    return R(250, E(2, 1, 0), "sender taken down");
+}
+
+static bool is_exempt(const struct smtp_session *s, const struct reception *r, struct str key)
+{
+    return s->trusted || s->service->kind == SMTP_LMTP || s->who.account || directory_domain(r->directory, key) ||
+           str_eq(key, r->desk->queue->rules.hostname);
+}
+
+static FIBER struct reply judge_sender(struct smtp_session *s, struct smtp_tx *tx, struct reception *r)
+{
+    struct reply pass = {0};
+    struct str key;
+    if (address_is_null(tx->from.address)) return pass; /* RFC 5321 §4.5.5 */
+    if (domain_key(tx->arena, tx->from.address.domain, &key) != 0)
+        return R(553, E(5, 1, 7), "the sender's domain is none");
+    if (is_exempt(s, r, key)) return pass;
+    switch (mail_domain_check(resolver_of(r), tx->arena, key)) {
+    case MAIL_DOMAIN_NONE: return R(550, E(5, 1, 8), "the sender's domain does not exist or takes no mail");
+    case MAIL_DOMAIN_NULL_MX: return R(550, E(5, 7, 27), "the sender's domain says it sends no mail"); /* RFC 7505 §4.2 */
+    case MAIL_DOMAIN_FAILURE: return R(451, E(4, 4, 3), "the sender's domain cannot be looked up now; try again later");
+    case MAIL_DOMAIN_OK: break;
+    }
+    return pass;
+}
+
+static FIBER struct reply sender_refusal(struct smtp_session *s, struct smtp_tx *tx)
+{
+    struct reception *r = tx->mark;
+    struct sender *sender = r->mark;
+    if (!sender->judged) {
+        sender->refusal = judge_sender(s, tx, r);
+        sender->judged = true;
+    }
+    return sender->refusal;
+}
+
+static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark)
+{
+    const struct route *route = reception_route(s, tx, to, mark);
+    if (route->refusal.code) return route->refusal;
+    if (route->relay && !s->trusted) return R(550, E(5, 7, 1), "this is not our recipient, and we do not relay");
+    if (route->foreign) return R(451, E(4, 4, 4), "sending on to other hosts is not possible yet");
+    if (!route->role) {
+        struct reply refusal = sender_refusal(s, tx);
+        if (refusal.code) return refusal;
+    }
+    return R(250, E(2, 1, 5), "recipient taken down");
+}
+
+const struct smtp_policy mta_policy = {
+    .connect = on_connect,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = reception_data,
+    .bytes = reception_bytes,
+    .end = reception_end,
+    .done = reception_done,
+    .refused = reception_refused,
+    .closed = reception_closed,
+};

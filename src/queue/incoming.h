@@ -1,0 +1,43 @@
+/* A letter on its way in: its bytes while they come, the header edits, the judgement of its header, and the one commit behind 250.
+ *
+ * The MTA and the MSA use it alike; they differ in struct incoming_rules. */
+#ifndef QUEUE_INCOMING_H
+#define QUEUE_INCOMING_H
+
+#include "mail/transaction.h"
+#include "queue/post.h"
+#include "queue/route.h"
+
+struct queue { /* what accepting needs; made by the program, constant while it runs */
+    struct world *world;
+    struct store *store;
+    const struct post_office *post;
+    struct route_rules rules;
+    struct str hostname; /* shown: in Received, Message-ID, authserv-id */
+};
+
+struct incoming_rules {
+    bool submission; /* RFC 6409 §8: Bcc, Resent-Bcc, Return-Path go, Date and Message-ID come */
+    bool hide_client; /* the client's address stays out of Received */
+    /* Judges the header, once, before anything is written: reply.code 0 lets it pass. May be NULL. */
+    struct reply (*judge)(void *arg, struct arena *a, struct str header);
+    void *arg;
+};
+
+struct incoming_recipient {
+    struct forward_path path;
+    const struct route *route;
+};
+
+struct incoming;
+
+/* t and rules must outlive it; everything lies in `a`. */
+struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t, const struct incoming_rules *rules);
+
+/* The next bytes. After something went wrong they are dropped; incoming_end() tells. */
+FIBER void incoming_bytes(struct incoming *in, struct str bytes);
+
+/* The letter is whole: accept it for all recipients in one commit. results[i] is recipient i's: 250, or why not. */
+FIBER void incoming_end(struct incoming *in, const struct incoming_recipient *rcpt, size_t n, struct reply *results);
+
+#endif
