@@ -1,0 +1,156 @@
+/* HTML to plain text, by a tokenizer that never looks back: tags go, some leave a space or a line, entities become what they
+ * mean, the insides of scripts and styles are stepped over. Not for showing HTML, only for its words. */
+#include "base/utf8.h"
+#include "proto/mime/decode.h"
+
+struct html {
+    struct str s;
+    struct buf *out;
+    size_t start, cap;
+};
+
+static const struct {
+    const char *name;
+    uint16_t cp;
+} entities[] = {
+    {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", 0xA0}, {"zwnj", 0x200C}, {"zwj", 0x200D},
+    {"shy", 0xAD}, {"ensp", 0x2002}, {"emsp", 0x2003}, {"thinsp", 0x2009}, {"ndash", 0x2013}, {"mdash", 0x2014},
+    {"lsquo", 0x2018}, {"rsquo", 0x2019}, {"sbquo", 0x201A}, {"ldquo", 0x201C}, {"rdquo", 0x201D}, {"bdquo", 0x201E},
+    {"bull", 0x2022}, {"hellip", 0x2026}, {"prime", 0x2032}, {"lsaquo", 0x2039}, {"rsaquo", 0x203A}, {"euro", 0x20AC},
+    {"trade", 0x2122}, {"larr", 0x2190}, {"uarr", 0x2191}, {"rarr", 0x2192}, {"darr", 0x2193}, {"minus", 0x2212},
+    {"OElig", 0x152}, {"oelig", 0x153}, {"Scaron", 0x160}, {"scaron", 0x161}, {"Yuml", 0x178},
+};
+
+/* U+00A1 - U+00FF in order. */
+static const char *const latin1[] = {
+    "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo", "not", "shy", "reg", "macr", "deg",
+    "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot", "cedil", "sup1", "ordm", "raquo", "frac14", "frac12", "frac34",
+    "iquest", "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring", "AElig", "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml",
+    "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde", "Ograve", "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave",
+    "Uacute", "Ucirc", "Uuml", "Yacute", "THORN", "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig",
+    "ccedil", "egrave", "eacute", "ecirc", "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc",
+    "otilde", "ouml", "divide", "oslash", "ugrave", "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml",
+};
+
+static bool put_char(struct html *h, uint32_t cp)
+{
+    if (h->out->n - h->start + 4 > h->cap) return false;
+    utf8_put(h->out, cp);
+    return !h->out->failed;
+}
+
+static uint32_t named(struct str name)
+{
+    for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
+        if (str_eq(name, str_c(entities[i].name))) return entities[i].cp;
+    for (size_t i = 0; i < sizeof latin1 / sizeof *latin1; i++)
+        if (str_eq(name, str_c(latin1[i]))) return (uint32_t)(0xA1 + i);
+    return 0;
+}
+
+static int digit_value(char c, unsigned base)
+{
+    int v = ch_digit(c) ? c - '0' : ch_lower(c) >= 'a' && ch_lower(c) <= 'f' ? ch_lower(c) - 'a' + 10 : 99;
+    return v < (int)base ? v : -1;
+}
+
+/* At "&": the character and the bytes it takes; 0 when "&" stands for itself. */
+static size_t entity(struct str s, uint32_t *cp)
+{
+    enum { LONGEST = 12 };
+    size_t i = 1;
+    if (i < s.n && s.p[i] == '#') {
+        unsigned base = i + 1 < s.n && ch_lower(s.p[i + 1]) == 'x' ? 16 : 10;
+        size_t first = base == 16 ? 3 : 2;
+        uint32_t v = 0;
+        for (i = first; i < s.n && i < first + LONGEST && digit_value(s.p[i], base) >= 0; i++)
+            v = v > 0x10FFFF ? v : v * base + (uint32_t)digit_value(s.p[i], base);
+        *cp = v == 0 ? 0xFFFD : v;
+        if (i == first) return 0;
+    } else {
+        while (i < s.n && i < LONGEST && ch_alnum(s.p[i])) i++;
+        *cp = named(str_sub(s, 1, i));
+        if (*cp == 0) return 0;
+    }
+    return i < s.n && s.p[i] == ';' ? i + 1 : i;
+}
+
+static bool is_one_of(struct str name, const char *const *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_ieq(name, str_c(v[i]))) return true;
+    return false;
+}
+
+static const char *const lines[] = {"br", "p", "div", "tr", "li", "ul", "ol", "dl", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "table",
+                                    "blockquote", "pre", "hr", "section", "article", "header", "footer", "center", "form", "title"};
+static const char *const spaces[] = {"td", "th", "img", "option", "input"};
+static const char *const unseen[] = {"script", "style", "title", "template", "textarea", "noscript", "svg", "select"};
+
+/* After the tag "<name …>": past "</name". Looks at each byte once more at most, for the text ends there or is given up. */
+static size_t skip_inside(struct str s, size_t i, struct str name)
+{
+    for (; i < s.n; i++) {
+        const char *lt = memchr(s.p + i, '<', s.n - i);
+        if (!lt) return s.n;
+        i = (size_t)(lt - s.p);
+        if (i + 2 + name.n <= s.n && s.p[i + 1] == '/' && str_ieq(str_of(s.p + i + 2, name.n), name)) return i;
+    }
+    return s.n;
+}
+
+/* At "<" of a tag: past its ">", quoted attributes understood. */
+static size_t skip_tag(struct str s, size_t i)
+{
+    for (; i < s.n && s.p[i] != '>'; i++)
+        if ((s.p[i] == '"' || s.p[i] == '\'') && s.p[i - 1] == '=') {
+            const char *close = memchr(s.p + i + 1, s.p[i], s.n - i - 1);
+            if (!close) return s.n;
+            i = (size_t)(close - s.p);
+        }
+    return i < s.n ? i + 1 : s.n;
+}
+
+/* At "<": the next place to read from, i when the mark stands for itself. */
+static size_t markup(struct html *h, size_t i)
+{
+    struct str s = h->s;
+    char c = i + 1 < s.n ? s.p[i + 1] : 0;
+    if (c == '!' || c == '?') {
+        if (!str_starts(str_skip(s, i), S("<!--"))) return i + 1 + str_find_char(str_skip(s, i), '>');
+        size_t end = str_find(str_skip(s, i + 4), S("-->"));
+        return i + 4 + end + 3;
+    }
+    bool closing = c == '/';
+    size_t from = i + 1 + closing, to = from;
+    while (to < s.n && ch_alnum(s.p[to])) to++;
+    if (to == from || !ch_alpha(s.p[from])) return i;
+    struct str name = str_sub(s, from, to);
+    if (is_one_of(name, lines, sizeof lines / sizeof *lines)) put_char(h, '\n');
+    else if (is_one_of(name, spaces, sizeof spaces / sizeof *spaces)) put_char(h, ' ');
+    i = skip_tag(s, to);
+    bool hides = !closing && is_one_of(name, unseen, sizeof unseen / sizeof *unseen) && s.p[i - 1] == '>' && s.p[i - 2] != '/';
+    return hides ? skip_inside(s, i, name) : i;
+}
+
+void mime_html_text(struct str text, size_t cap, struct buf *out)
+{
+    struct html h = {text, out, out->n, cap};
+    for (size_t i = 0; i < text.n && out->n - h.start + 4 <= cap && !out->failed;) {
+        if (text.p[i] == '<') {
+            size_t next = markup(&h, i);
+            if (next > i) {
+                i = next;
+                continue;
+            }
+        }
+        uint32_t cp;
+        size_t n = text.p[i] == '&' ? entity(str_skip(text, i), &cp) : 0;
+        if (n == 0) {
+            int size = utf8_next(str_skip(text, i), &cp);
+            n = size > 0 ? (size_t)size : 1;
+        }
+        if (!put_char(&h, cp)) return;
+        i += n;
+    }
+}
