@@ -64,9 +64,16 @@ def test_curl(server, filled, scheme):
         post.assert_arrived(r.stdout, sent)
 
 
+def taker(tmp_path, out):
+    """A delivery command: each letter becomes a file of its own."""
+    take = tmp_path / "take"
+    take.write_text(f"#!/bin/sh\nmkdir -p {out}\ncat > {out}/$$\n")
+    take.chmod(0o700)
+    return take
+
+
 def test_getmail(server, filled, tmp_path):
-    for d in ("Maildir", "Maildir/new", "Maildir/cur", "Maildir/tmp"):
-        (tmp_path / d).mkdir()
+    out = tmp_path / "out"
     (tmp_path / "getmailrc").write_text(f"""[retriever]
 type = SimplePOP3SSLRetriever
 server = 127.0.0.1
@@ -74,8 +81,9 @@ port = {server.ports["pop3s"]}
 username = {BOB}
 password = {post.PASSWORD}
 [destination]
-type = Maildir
-path = {tmp_path}/Maildir/
+type = MDA_external
+path = {taker(tmp_path, out)}
+allow_root_commands = true
 [options]
 delete = true
 read_all = true
@@ -85,7 +93,7 @@ verbose = 0
 """)
     r = subprocess.run(["getmail", "--getmaildir", tmp_path, "--rcfile", tmp_path / "getmailrc"], capture_output=True, timeout=120)
     assert r.returncode == 0, r.stdout + r.stderr
-    got = {f.read_bytes().replace(b"\n", b"\r\n") for f in (tmp_path / "Maildir/new").iterdir()}
+    got = {f.read_bytes().replace(b"\n", b"\r\n") for f in out.iterdir()}
     assert len(got) == len(filled)
     for sent in filled:
         (match,) = [g for g in got if g.endswith(sent)]
@@ -100,12 +108,9 @@ def test_fetchmail(server, filled, tmp_path):
 set no bouncemail
 poll 127.0.0.1 port {server.ports["pop3s"]} protocol pop3 no dns
   username "{BOB}" password "{post.PASSWORD}" ssl no sslcertck no rewrite fetchall
-  mda "{tmp_path}/take"
+  mda "{taker(tmp_path, out)}"
 """)
     rc.chmod(0o600)
-    take = tmp_path / "take"
-    take.write_text(f"#!/bin/sh\nmkdir -p {out}\ncat > {out}/$$\n")
-    take.chmod(0o700)
     r = subprocess.run(["fetchmail", "-f", rc, "--pidfile", tmp_path / "pid", "-i", tmp_path / "ids"], capture_output=True, timeout=120)
     assert r.returncode == 0, r.stdout + r.stderr
     got = [f.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for f in out.iterdir()]

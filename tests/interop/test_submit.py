@@ -53,7 +53,7 @@ def test_bytes(server, mailbox, way, name):
     sender = ALICE if way is not port_25 else "someone@example.net"
     sent = post.letter(name, BODIES[name], sender=sender)
     with way(server) as s:
-        s.sendmail(sender, [BOB], sent, mail_options=["BODY=8BITMIME", f"SIZE={len(sent)}"])
+        s.sendmail(sender, [BOB], sent, mail_options=["BODY=8BITMIME"])
     (stored,) = mailbox()
     post.assert_arrived(stored, sent)
 
@@ -63,9 +63,9 @@ def test_received_field_tells_the_truth(server, mailbox):
         s.sendmail(ALICE, [BOB], post.letter("truth", b"x\r\n"))
     (stored,) = mailbox()
     text = stored.decode()
-    assert f"Return-Path: <{ALICE}>\r\nDelivered-To: {BOB}\r\nReceived: from " in text
+    assert f"Return-Path: <{ALICE}>\r\nDelivered-To: {BOB}\r\nReceived: by mail.example.org with ESMTPSA" in text
     received = text[text.index("Received:"):text.index("\r\nFrom:")]
-    assert "with ESMTPSA" in received and "TLSv1.3" in received and f"for <{BOB}>" in received
+    assert "TLSv1.3" in received and f"for <{BOB}>" in received
     assert "127.0.0.1" not in received, "submission leaves the client's address out"
 
 

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import poplib
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 PENNY = os.environ.get("PENNY", "build/penny")
 BUILD = pathlib.Path(os.environ.get("PENNY_BUILD", "build"))
 PASSWORD = "correct horse battery staple"
+poplib._MAXLINE = 1 << 26  # letters with longer lines than poplib expects are letters too
 
 
 def free_port():
