@@ -64,6 +64,8 @@ static int err_of_errno(int errnum)
     case EPERM: return ERR_DENIED;
     case ENOSPC:
     case EDQUOT: return ERR_NO_SPACE;
+    case EADDRINUSE:
+    case EBUSY: return ERR_BUSY;
     case ETIMEDOUT: return ERR_TIMEOUT;
     default: return ERR_IO;
     }

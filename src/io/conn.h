@@ -1,6 +1,6 @@
 /* Inside io/: a connected socket without buffering, real or simulated, and the TLS layer over it.
  *
- * The try_ functions never wait; conn_wait() does. Streams are built on these; nobody outside io/ includes this file. */
+ * The try_ functions never wait; conn_wait() does. Streams are built on these. */
 #ifndef IO_CONN_H
 #define IO_CONN_H
 
@@ -16,7 +16,7 @@ enum { CONN_AGAIN = -100 }; /* nothing now: conn_wait(), then try again */
 struct conn; /* begins with a pointer to its operations; made by listen, connect, the simulation, memory pairs */
 
 struct conn_ops {
-    /* Bytes read, 0 at the end of input, CONN_AGAIN, ERR_IO. No system call while nothing can have come since the last one. */
+    /* Bytes read, 0 at the end of input, CONN_AGAIN, ERR_IO. No system call while nothing can have come. */
     int64_t (*try_read)(struct conn *c, void *out, size_t n);
     /* Bytes taken (maybe fewer than offered), CONN_AGAIN, ERR_IO. */
     int64_t (*try_writev)(struct conn *c, const struct iovec *v, int n);
@@ -44,7 +44,7 @@ FIBER int conn_wait(struct conn *c, bool for_write, mono_us deadline);
 /* A stream over a connection, which it owns from now on. */
 struct stream *stream_over(struct conn *c);
 
-/* The TLS layer: OpenSSL over a conn through a BIO of ours, never waiting inside the library. It does not own the conn. */
+/* The TLS layer: OpenSSL over a conn through a BIO of ours, never waiting inside the library. */
 struct tls_layer;
 struct tls_layer *tls_layer_new(struct tls_context *t, struct conn *c, bool server, struct str server_name);
 /* One step: 0 done, CONN_AGAIN with *want_write telling what to wait for, ERR_TLS, ERR_EOF. */

@@ -1,8 +1,8 @@
 /* A connected socket on an epoll loop.
  *
- * The kernel's edges set two flags, an EAGAIN or a short transfer clears them, and no system call is made while a flag is
- * clear. The socket joins the epoll set when somebody first has to wait for it, with one call, for input; only one whose
- * send buffer has filled up asks to hear of room too. */
+ * The kernel's edges set two flags, an EAGAIN or a short transfer clears them, and no system call is made while a flag
+ * is clear. The socket joins the epoll set when somebody first has to wait for it, with one call, for input; only one
+ * whose send buffer has filled up asks to hear of room too. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>

@@ -23,8 +23,8 @@ FIBER int stream_connect_unix(const char *path, mono_us deadline, struct stream 
     return 0;
 }
 
-FIBER int stream_connect_any(const struct endpoint *to, size_t n, struct ip source, mono_us deadline, struct stream **out,
-                             size_t *which, struct error *e)
+FIBER int stream_connect_any(const struct endpoint *to, size_t n, struct ip source, mono_us deadline,
+                             struct stream **out, size_t *which, struct error *e)
 {
     int result = error_set(e, ERR_NOT_FOUND, "no address to connect to");
     for (size_t i = 0; i < n; i++) {

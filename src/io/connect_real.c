@@ -133,8 +133,7 @@ struct udp *udp_real_open(struct world *w, struct endpoint server)
     struct real_udp *u = malloc(sizeof *u);
     if (!u) abort();
     *u = (struct real_udp){.base.ops = &udp_real_ops, .watch.ready = udp_edge, .fd = fd};
-    if (connect(fd, &a.any, n) == 0 && poll_add(loop_self(), fd, EPOLLIN | EPOLLET, &u->watch) == 0)
-        return &u->base;
+    if (connect(fd, &a.any, n) == 0 && poll_add(loop_self(), fd, EPOLLIN | EPOLLET, &u->watch) == 0) return &u->base;
     close(fd);
     free(u);
     return NULL;

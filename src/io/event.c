@@ -56,7 +56,8 @@ void permits_give(struct permits *p)
         p->free++;
         return;
     }
-    struct waiter *w = list_entry(first, struct waiter, link); /* the permit goes from hand to hand: first come, first served */
+    /* the permit goes from hand to hand: first come, first served */
+    struct waiter *w = list_entry(first, struct waiter, link);
     w->served = true;
     fiber_wake(w->fiber);
 }

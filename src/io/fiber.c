@@ -5,7 +5,7 @@
 #include "io/loop_core.h"
 
 enum {
-    FED_ENOUGH = 64 * 1024, /* bytes of input after which others get their turn */
+    MOVED_ENOUGH = 64 * 1024, /* bytes read or written after which others get their turn */
     RUN_ENOUGH = 1000,      /* microseconds after which they do */
 };
 
@@ -101,7 +101,7 @@ struct fiber *fiber_new(struct loop *l, struct scope *s, void (*fn)(void *), voi
     f->arg = arg;
     f->timer = (struct timer){.due = FOREVER, .fire = deadline_passed};
     f->woken = f->timed_out = f->deaf = false;
-    f->fed = 0;
+    f->moved = 0;
     list_init(&f->in_ready);
     scope_adopt(s, f);
     count(&l->fibers_now, 1);
@@ -130,7 +130,7 @@ void fiber_run(struct fiber *f)
     list_remove(&f->in_ready);
     l->n_ready--;
     f->state = FIBER_RUNNING;
-    f->fed = 0;
+    f->moved = 0;
     l->running = f;
     f->resumed = l->clock;
     stack_enter(&l->self, &f->stack);
@@ -245,11 +245,11 @@ FIBER void fiber_yield_if_long(void)
     if (clock_mono(self->loop->world) - self->resumed > RUN_ENOUGH) fiber_yield();
 }
 
-FIBER void fiber_fed(size_t n)
+FIBER void fiber_moved(size_t n)
 {
     struct fiber *self = fiber_self();
-    self->fed += (uint32_t)(n < FED_ENOUGH ? n : FED_ENOUGH);
-    if (self->fed >= FED_ENOUGH) fiber_yield();
+    self->moved += (uint32_t)(n < MOVED_ENOUGH ? n : MOVED_ENOUGH);
+    if (self->moved >= MOVED_ENOUGH) fiber_yield();
     else fiber_yield_if_long();
 }
 

@@ -1,10 +1,11 @@
 /* Loops and fibers: straight-line code that waits.
  *
- * A loop is one thread's turn of events; a fiber is a stack of its own on one loop, for its whole life. Fibers of a loop
- * never run at the same time, so they need no locks among themselves; they lose control only inside FIBER functions.
+ * A loop is one thread's turn of events; a fiber is a stack of its own on one loop, for its whole life. Fibers of a
+ * loop never run at the same time, so they need no locks among themselves; they lose control only inside FIBER
+ * functions.
  *
- * A stack has 64 KiB. arena_protect() leaves by longjmp and must not leave a fiber: a child fiber allocates under a guard of
- * its own (or from an arena without a budget), never under its parent's. */
+ * A stack has 64 KiB. arena_protect() leaves by longjmp and must not leave a fiber: a child fiber allocates under a
+ * guard of its own (or from an arena without a budget), never under its parent's. */
 #ifndef IO_FIBER_H
 #define IO_FIBER_H
 
@@ -31,8 +32,8 @@ struct loop *loop_self(void);   /* of the calling fiber; NULL outside */
 struct world *loop_world(struct loop *l);
 mono_us loop_now(void);         /* clock_mono() at the start of this turn, for deadlines: loop_now() + SECONDS(5) */
 
-/* Runs p->fn(p) on loop l soon, from any thread; `p` must stay until then. fn does not suspend. A batch of posts wakes the
- * loop once, and only if it sleeps. In order per sender. */
+/* Runs p->fn(p) on loop l soon, from any thread; `p` must stay until then. fn does not suspend. A batch of posts wakes
+ * the loop once, and only if it sleeps. In order per sender. */
 struct post {
     struct post *next;
     void (*fn)(struct post *p);
@@ -50,8 +51,8 @@ struct loop_stats loop_stats(struct loop *l);
 
 /* ---- fibers and scopes ---- */
 
-/* Fibers live in a scope; a scope ends only when its fibers have. While it has fibers it lies inside the scope of the fiber
- * that spawned the first of them, and is cancelled with that. All its fields are fiber.c's. */
+/* Fibers live in a scope; a scope ends only when its fibers have. While it has fibers it lies inside the scope of the
+ * fiber that spawned the first of them, and is cancelled with that. All its fields are fiber.c's. */
 struct scope {
     struct list fibers;
     struct scope *parent;
@@ -62,8 +63,8 @@ struct scope {
 void scope_init(struct scope *s);
 struct scope *loop_scope(struct loop *l); /* the root scope */
 
-/* A new fiber, which begins to run when the others of the loop let it. fiber_spawn: from a fiber, on its loop; loop_spawn:
- * from any thread (or before the loop runs), in the root scope. */
+/* A new fiber, which begins to run when the others of the loop let it. fiber_spawn: from a fiber, on its loop;
+ * loop_spawn: from any thread (or before the loop runs), in the root scope. */
 void fiber_spawn(struct scope *s, void (*fn)(void *), void *arg);
 void loop_spawn(struct loop *l, void (*fn)(void *), void *arg);
 
@@ -74,8 +75,8 @@ FIBER void scope_join(struct scope *s); /* until all its fibers have ended; not 
 struct fiber *fiber_self(void);
 bool fiber_cancelled(void); /* has the calling fiber been cancelled? */
 
-/* The bare wait: until fiber_wake(), the deadline or cancellation. 0, ERR_TIMEOUT, ERR_CANCELLED. A wake that comes before the
- * wait is not lost (it makes the next park return at once); users therefore wait for a condition in a loop. */
+/* The bare wait: until fiber_wake(), the deadline or cancellation. 0, ERR_TIMEOUT, ERR_CANCELLED. A wake that comes
+ * before the wait is not lost: the next park returns at once. Users therefore wait for a condition, in a loop. */
 FIBER int fiber_park(mono_us deadline);
 FIBER void fiber_park_whatever(void); /* only a wake ends it: for jobs that cannot be recalled */
 void fiber_wake(struct fiber *f);     /* from the same loop */
@@ -109,8 +110,8 @@ void permits_give(struct permits *p);
 /* Runs fn(arg) on a thread of the pool while the fiber sleeps. Not cancellable: arg may live on the fiber's stack. */
 FIBER void offload(void (*fn)(void *), void *arg); /* outside a fiber: runs it in place */
 
-/* Is this the guard page under the stack of the fiber that runs on this thread? For a SIGSEGV handler (on a signal stack of its
- * own) that wants to say "fiber stack overflow". Async-signal-safe. */
+/* Is this the guard page under the stack of the fiber that runs on this thread? For a SIGSEGV handler (on a signal
+ * stack of its own) that wants to say "fiber stack overflow". Async-signal-safe. */
 bool fiber_stack_overflowed(const void *fault_address);
 
 #endif

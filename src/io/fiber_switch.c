@@ -1,8 +1,8 @@
 /* Stacks, and the switch from one to another.
  *
- * Boost.Context's two assembly routines are all we use of it; there is no C++ at run time. Everything else here is telling
- * the tools: ASan wants the bounds of the stack we go to and its fake stack kept, TSan a fiber object, LSan a root region
- * (what only a sleeping stack points to is not leaked), valgrind a stack id. */
+ * Boost.Context's two assembly routines are all we use of it; there is no C++ at run time. Everything else here is
+ * telling the tools: ASan wants the bounds of the stack we go to and its fake stack kept, TSan a fiber object, LSan a
+ * root region (what only a sleeping stack points to is not leaked), valgrind a stack id. */
 #include "io/fiber_switch.h"
 
 #include <stdlib.h>

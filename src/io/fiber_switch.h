@@ -1,6 +1,6 @@
-/* Inside io/: stacks, and the switch from one to another, told to every tool that watches the stack (ASan, LSan, TSan, valgrind).
+/* Inside io/: stacks, and the switch from one to another, told to ASan, LSan, TSan and valgrind.
  *
- * The switch itself is Boost.Context's (make_fcontext, jump_fcontext): callee-saved registers and nothing else, 4 ns. */
+ * The switch itself is Boost.Context's (make_fcontext, jump_fcontext): callee-saved registers, nothing else, 4 ns. */
 #ifndef IO_FIBER_SWITCH_H
 #define IO_FIBER_SWITCH_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Stacks of one loop: cut from slabs, each with a guard page below it, reused last in first out (its pages are warm). */
+/* Stacks of one loop: cut from slabs, each with a guard page below it, reused last in, first out (warm pages). */
 struct stacks {
     struct slab *slabs;
     void *free; /* a chain through the upper end of the stacks */

@@ -29,7 +29,10 @@ int file_writev(struct file *f, const struct iovec *v, int n, int64_t offset, st
     return f->ops->writev(f, v, n, offset, e);
 }
 int file_sync(struct file *f, struct error *e) { return f->ops->sync(f, e); }
-int file_allocate(struct file *f, int64_t offset, int64_t n, struct error *e) { return f->ops->allocate(f, offset, n, e); }
+int file_allocate(struct file *f, int64_t offset, int64_t n, struct error *e)
+{
+    return f->ops->allocate(f, offset, n, e);
+}
 int file_truncate(struct file *f, int64_t size, struct error *e) { return f->ops->truncate(f, size, e); }
 int file_lock(struct file *f, int64_t offset, int64_t n, struct error *e) { return f->ops->lock(f, offset, n, e); }
 const void *file_map(struct file *f, size_t n) { return f->ops->map(f, n); }

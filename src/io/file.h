@@ -18,8 +18,8 @@ enum file_mode {
     FILE_PRIVATE = 16,  /* created with mode 0600, else 0640 */
 };
 
-/* 0 or a negative enum err (ERR_NOT_FOUND, ERR_EXISTS, ERR_DENIED, ERR_NO_SPACE, ERR_IO) with details in *e. Symbolic links are not followed
- * in the last component. Opened close-on-exec. */
+/* 0 or a negative enum err (ERR_NOT_FOUND, ERR_EXISTS, ERR_DENIED, ERR_NO_SPACE, ERR_IO) with details in *e. Symbolic
+ * links are not followed in the last component. Opened close-on-exec. */
 int file_open(struct world *w, const char *path, int mode, struct file **out, struct error *e);
 void file_close(struct file *f); /* NULL is fine */
 
@@ -28,11 +28,13 @@ int64_t file_size(struct file *f); /* bytes or negative enum err */
 /* Whole reads and writes: short ones are continued. file_read returns the bytes read (less than n only at the end). */
 int64_t file_read(struct file *f, void *out, size_t n, int64_t offset, struct error *e);
 int file_write(struct file *f, const void *p, size_t n, int64_t offset, struct error *e);
-int file_writev(struct file *f, const struct iovec *v, int n, int64_t offset, struct error *e); /* any n; may be split at IOV_MAX */
+/* any n; may be split at IOV_MAX */
+int file_writev(struct file *f, const struct iovec *v, int n, int64_t offset, struct error *e);
 
 /* fdatasync: after a failure the file's unsynced bytes must be taken for lost; never call again for the same bytes. */
 int file_sync(struct file *f, struct error *e);
-int file_allocate(struct file *f, int64_t offset, int64_t n, struct error *e); /* fallocate keeping the size; not supported = 0 */
+/* fallocate keeping the size; not supported = 0 */
+int file_allocate(struct file *f, int64_t offset, int64_t n, struct error *e);
 int file_truncate(struct file *f, int64_t size, struct error *e);
 
 /* An exclusive OFD lock on bytes [offset, offset+n), held until the file is closed. 0, or ERR_BUSY. */
@@ -46,7 +48,7 @@ int file_remove(struct world *w, const char *path, struct error *e);
 int file_rename(struct world *w, const char *from, const char *to, struct error *e);
 bool file_exists(struct world *w, const char *path);
 
-/* Small files (keys, markers). file_load: at most max bytes into `a`. file_store: temporary file, sync, rename, sync of the folder. */
+/* Small files (keys, markers). file_load: at most max bytes. file_store: temporary file, sync, rename, sync. */
 int file_load(struct world *w, struct arena *a, const char *path, size_t max, struct str *out, struct error *e);
 int file_store(struct world *w, const char *path, struct str bytes, int mode, struct error *e);
 

@@ -108,7 +108,8 @@ static int real_lock(struct file *f, int64_t offset, int64_t n, struct error *e)
 {
     struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = n};
     if (fcntl(fd_of(f), F_OFD_SETLK, &range) == 0) return 0;
-    if (errno == EAGAIN || errno == EACCES) return error_set(e, ERR_BUSY, "%s is in use by another process", path_of(f));
+    if (errno == EAGAIN || errno == EACCES)
+        return error_set(e, ERR_BUSY, "%s is in use by another process", path_of(f));
     return error_os(e, errno, "cannot lock %s", path_of(f));
 }
 

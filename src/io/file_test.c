@@ -59,8 +59,8 @@ static void opens(struct place *p)
 static void reads_and_writes(struct place *p)
 {
     struct file *f = open_ok(p, "b", FILE_WRITE | FILE_CREATE), *other;
-    char out[5000];
-    struct iovec many[3000];
+    static char out[5000];
+    static struct iovec many[3000]; /* past IOV_MAX, with empty ones */
     assert_int_equal(file_size(f), 0);
     assert_int_equal(file_write(f, "hello", 5, 10, NULL), 0); /* a hole of zeros before it */
     assert_int_equal(file_size(f), 15);
@@ -71,7 +71,7 @@ static void reads_and_writes(struct place *p)
     assert_int_equal(file_read(f, out, 3, 15, NULL), 0);
     assert_int_equal(file_read(f, out, 3, 1000, NULL), 0);
 
-    for (int i = 0; i < 3000; i++) many[i] = (struct iovec){"0123456789" + i % 10, (size_t)(i % 3)}; /* past IOV_MAX, with empty ones */
+    for (int i = 0; i < 3000; i++) many[i] = (struct iovec){&"01234567890"[i % 10], (size_t)(i % 3)};
     assert_int_equal(file_writev(f, many, 3000, 20, NULL), 0);
     assert_int_equal(file_size(f), 20 + 3000);
     assert_int_equal(file_read(f, out, sizeof out, 0, NULL), 3020);
@@ -221,7 +221,7 @@ static void cut_power(uint64_t seed, struct outcome *o)
 {
     struct sim *s = sim_new(seed);
     struct place p = {.w = sim_node(s, "home", home), .folder = "/data"};
-    char bytes[BLOCK], got[3 * BLOCK], after[BLOCK];
+    static char bytes[BLOCK], got[3 * BLOCK], after[BLOCK];
     folder_create(p.w, "/data", NULL);
     folder_sync(p.w, "/", NULL);
     struct file *f = open_ok(&p, "f", FILE_WRITE | FILE_CREATE);
@@ -278,7 +278,7 @@ static void test_power_cut(void **state)
     assert_in_range(o.name_lost, 20, 80);
 }
 
-/* file_store() at every crash point: afterwards the file holds the old or the new text, whole; the new one if it said 0. */
+/* file_store() at every crash point: the file then holds the old or the new text, whole; the new one if it said 0. */
 static void store_at_crash(struct sim *s, void *arg)
 {
     int nth = *(int *)arg;
@@ -335,7 +335,7 @@ static void test_fail_at(void **state)
     sim_free(s);
 }
 
-/* A failed sync leaves bytes that can be read but may never reach the medium; a later good sync does not bring them back. */
+/* A failed sync leaves bytes that can be read but may never reach the medium; a good one does not bring them back. */
 static void test_failed_sync(void **state)
 {
     (void)state;

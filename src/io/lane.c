@@ -1,6 +1,6 @@
 /* Lanes: a thread that sleeps on a futex until it is woken, runs once, and looks again.
  *
- * One word says it all. Waking a lane that runs only sets the word, so a busy writer costs its many customers nothing. */
+ * One word says it all. Waking a lane that runs only sets the word: a busy writer costs its customers nothing. */
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdlib.h>

@@ -151,8 +151,8 @@ static void accepted(void *arg, struct loop *loop, struct conn *c)
     }
     if (l->gate) {
         struct ip peer = c->ops->peer(c).ip;
-        bool counted = peer.family && !ip_is_loopback(peer) &&
-                       !(l->options.exempt && l->options.exempt(peer, l->options.arg));
+        bool counted =
+            peer.family && !ip_is_loopback(peer) && !(l->options.exempt && l->options.exempt(peer, l->options.arg));
         if (!gate_enter(l->gate, peer, counted, &visitor)) {
             turn_away(l, c);
             return;
@@ -183,8 +183,8 @@ int listener_open(struct world *w, const struct listen_options *o, struct listen
     return result;
 }
 
-int listener_open_unix(struct world *w, const char *path, FIBER void (*serve_one)(struct stream *s, void *arg), void *arg,
-                       struct listener **out, struct error *e)
+int listener_open_unix(struct world *w, const char *path, FIBER void (*serve_one)(struct stream *s, void *arg),
+                       void *arg, struct listener **out, struct error *e)
 {
     struct acceptor *a;
     int result = w->ops->listen_unix(w, path, &a, e);

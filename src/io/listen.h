@@ -10,14 +10,15 @@ struct listen_options {
     const char *name;           /* for messages: "smtp" */
     struct endpoint address;    /* family 0 = any address, IPv4 and IPv6 */
     int backlog;                /* 0 = 1024 */
-    struct tls_context *(*tls)(void *arg); /* implicit TLS (465, 993, 995): the context to shake hands with, referenced for the caller;
-                                              NULL: plain. Asked per connection so that reload works */
+    struct tls_context *(*tls)(void *arg); /* implicit TLS (465, 993, 995): the context to shake hands with, referenced
+                                              for the caller; NULL: plain. Asked per connection so that reload works */
     /* Serves one connection in a fiber of its own; the stream is the handler's to close. */
     FIBER void (*serve)(struct stream *s, void *arg);
     void *arg; /* tls, serve and exempt are called on all loops */
-    /* A line sent (plain listeners) before a connection over the limits is closed, "421 4.7.0 too many connections\r\n". */
+    /* Sent (plain listeners) before a connection over the limits is closed: "421 4.7.0 too many connections\r\n" */
     const char *refusal;
-    bool (*exempt)(struct ip peer, void *arg); /* not counted per address: trusted clients; loopback is exempt anyway. May be NULL */
+    /* not counted per address: trusted clients; loopback is exempt anyway. May be NULL */
+    bool (*exempt)(struct ip peer, void *arg);
 };
 
 /* Limits shared by all listeners of a server. */
@@ -31,15 +32,15 @@ struct gate *gate_new(struct world *w, struct listen_limits limits);
 void gate_free(struct gate *g);
 int gate_connections(struct gate *g);
 
-/* Binds now (so that privileges can be dropped afterwards) and accepts on all the given loops once listener_start() is called.
- * 0 or ERR_DENIED / ERR_BUSY / ERR_IO with a sentence. */
+/* Binds now (so that privileges can be dropped afterwards) and accepts on all the given loops once listener_start() is
+ * called. 0 or ERR_DENIED / ERR_BUSY / ERR_IO with a sentence. */
 int listener_open(struct world *w, const struct listen_options *o, struct listener **out, struct error *e);
 void listener_start(struct listener *l, struct gate *g, struct loop **loops, int n);
 uint16_t listener_port(struct listener *l); /* the real one if 0 was asked */
 void listener_stop(struct listener *l);     /* any thread: accepts no more; connections go on */
 void listener_free(struct listener *l);     /* after the loops ended */
 
-/* Unix sockets, for administration: path is created with mode 0600 (an old socket file is replaced). Peer credentials. */
+/* Unix sockets, for administration: path is created with mode 0600, an old socket file is replaced. */
 int listener_open_unix(struct world *w, const char *path, FIBER void (*serve)(struct stream *s, void *arg), void *arg,
                        struct listener **out, struct error *e);
 struct peer_credentials {

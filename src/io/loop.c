@@ -1,5 +1,5 @@
-/* A loop's turn: the clock, posts from other threads, timers, the fibers that are ready. What it sleeps on between turns is
- * poll.c's in the real world; the simulation runs the turns of its loops itself. */
+/* A loop's turn: the clock, posts from other threads, timers, the fibers that are ready. What it sleeps on between
+ * turns is poll.c's in the real world; the simulation runs the turns of its loops itself. */
 #include <assert.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ struct loop *loop_new(struct world *w)
     l->now = l->clock = clock_mono(w);
     l->stop = (struct post){.fn = stop_posted, .arg = l};
     list_init(&l->ready);
-    list_init(&l->in_world);
+    list_init(&l->in_sim);
     scope_init(&l->root);
     l->handshake_limit = LIMIT_HANDSHAKES;
     w->ops->loop_opened(w, l);

@@ -10,8 +10,8 @@
 
 /* ---- timers: a heap that is touched as seldom as possible ---- */
 
-/* Fires once when `due` has come. Moving `due` later (or to FOREVER) leaves the heap alone: the entry comes up at its old
- * place, `when`, and is put right then. So a connection that moves its deadline with each line costs the heap nothing. */
+/* Fires once when `due` has come. Moving `due` later (or to FOREVER) leaves the heap alone: the entry comes up at its
+ * old place, `when`, and is put right then. A connection that moves its deadline with each line costs it nothing. */
 struct timer {
     mono_us due, when;
     uint32_t at; /* index in the heap + 1; 0 = not in it */
@@ -48,17 +48,17 @@ struct fiber { /* lies at the upper end of its own stack */
     bool woken;        /* a wake came while it was running: the next park returns at once */
     bool timed_out;    /* why it is ready */
     bool deaf;         /* parked in fiber_park_whatever() */
-    uint32_t fed;      /* bytes of input since it last suspended */
+    uint32_t moved;    /* bytes read and written since it last suspended */
     mono_us resumed;   /* when it last got the thread */
 };
 
 /* A fiber of loop l in scope s, from anywhere on the loop's thread. */
 struct fiber *fiber_new(struct loop *l, struct scope *s, void (*fn)(void *), void *arg);
 void fiber_run(struct fiber *f); /* switches to it, until it parks or ends */
-void scope_drop(struct scope *s); /* takes its fibers away where they stand, and those of the scopes inside: a simulated end */
+void scope_drop(struct scope *s); /* takes its fibers away where they stand, and those of the scopes inside */
 
-/* After reading n bytes: gives way when this fiber has been fed 64 KiB, or run for 1 ms, without suspending. */
-FIBER void fiber_fed(size_t n);
+/* After n bytes of input or output: gives way when it was 64 KiB of them, or 1 ms, without suspending. */
+FIBER void fiber_moved(size_t n);
 
 /* Fibers waiting for something, on their own stacks. */
 struct waiter {
@@ -73,7 +73,7 @@ enum { BLOCK_SIZE = 16 * 1024, BLOCKS_KEPT = 64 };
 
 struct loop {
     struct world *world;
-    struct list in_world; /* the simulation's list of loops of a node */
+    struct list in_sim; /* the simulation's list of loops */
     struct fiber *running;
     struct list ready;
     size_t n_ready;

@@ -90,7 +90,8 @@ int process_become(const struct process_user *u, struct error *e)
 
 int process_give(const char *path, const struct process_user *u, struct error *e)
 {
-    if (lchown(path, (uid_t)u->uid, (gid_t)u->gid) != 0) return error_os(e, errno, "cannot give %s to %s", path, u->name);
+    if (lchown(path, (uid_t)u->uid, (gid_t)u->gid) != 0)
+        return error_os(e, errno, "cannot give %s to %s", path, u->name);
     return 0;
 }
 

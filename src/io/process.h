@@ -18,7 +18,8 @@ enum process_event { PROCESS_STOP, PROCESS_RELOAD, PROCESS_TIMEOUT };
 /* Blocks the thread until SIGTERM or SIGINT (stop), SIGHUP (reload), or for span_us (FOREVER: no limit). */
 enum process_event process_wait(int64_t span_us);
 
-/* If the process still lives after span_us (whole seconds), it ends itself at once, with words on stderr and exit code 75. */
+/* If the process still lives after span_us (whole seconds), it ends itself at once, with words on stderr and exit
+ * code 75. */
 void process_last_resort(int64_t span_us);
 
 /* ---- privileges and limits ---- */
@@ -39,8 +40,8 @@ int process_become(const struct process_user *u, struct error *e);
 /* Root only: makes it the owner of a file or folder. 0 or ERR_IO. */
 int process_give(const char *path, const struct process_user *u, struct error *e);
 
-/* Files of ours are nobody else's (umask 077), no core dumps, no new privileges for good, as many open files as the system lets us have.
- * Returns that number. */
+/* Files of ours are nobody else's (umask 077), no core dumps, no new privileges for good, as many open files as the
+ * system lets us have. Returns that number. */
 int64_t process_harden(void);
 
 /* ---- the service manager ---- */
@@ -54,12 +55,12 @@ enum process_fd { PROCESS_IN = 0, PROCESS_OUT = 1, PROCESS_ERR = 2 };
 bool process_is_tty(enum process_fd fd);
 int process_columns(void); /* width of the terminal on stdout, 80 if there is none */
 
-/* One line from stdin, without its line end, at most max bytes; from a terminal after `prompt`, unseen if hidden. 0; ERR_EOF: there
- * is none; ERR_TOO_LONG; ERR_IO. The bytes are added to b. */
+/* One line from stdin, without its line end, at most max bytes; from a terminal after `prompt`, unseen if hidden. 0;
+ * ERR_EOF: there is none; ERR_TOO_LONG; ERR_IO. The bytes are added to b. */
 int process_ask(const char *prompt, bool hidden, size_t max, struct buf *b);
 
-/* All of a file ("-": stdin), at most max bytes, added to b, which must have room for one byte more: 0, ERR_TOO_LONG, ERR_NOT_FOUND,
- * ERR_DENIED, ERR_IO. */
+/* All of a file ("-": stdin), at most max bytes, added to b, which must have room for one byte more: 0, ERR_TOO_LONG,
+ * ERR_NOT_FOUND, ERR_DENIED, ERR_IO. */
 int process_read(const char *path, size_t max, struct buf *b, struct error *e);
 
 /* Writes all of it, whatever it takes. 0 or ERR_IO. */

@@ -31,7 +31,10 @@ uint64_t sim_random(struct sim *s)
 }
 
 uint64_t sim_below(struct sim *s, uint64_t n) { return n > 1 ? sim_random(s) % n : 0; }
-bool sim_chance(struct sim *s, int per_million) { return per_million > 0 && sim_below(s, 1000000) < (uint64_t)per_million; }
+bool sim_chance(struct sim *s, int per_million)
+{
+    return per_million > 0 && sim_below(s, 1000000) < (uint64_t)per_million;
+}
 
 /* ---- what happened ---- */
 
@@ -98,13 +101,13 @@ static void sim_random_bytes(struct world *w, void *out, size_t n)
     }
 }
 
-static void sim_loop_opened(struct world *w, struct loop *l) { list_push(&node_of(w)->loops, &l->in_world); }
+static void sim_loop_opened(struct world *w, struct loop *l) { list_push(&node_of(w)->sim->loops, &l->in_sim); }
 
 static void sim_loop_closed(struct world *w, struct loop *l)
 {
     sim_threads_forget(node_of(w), l);
     sim_net_forget(node_of(w), l);
-    list_remove(&l->in_world);
+    list_remove(&l->in_sim);
 }
 
 static void sim_world_free(struct world *w) { (void)w; } /* sim_free() frees all nodes */
@@ -146,16 +149,17 @@ struct sim *sim_new(uint64_t seed)
     s->next_port = 40000;
     s->zone = "";
     list_init(&s->nodes);
+    list_init(&s->loops);
     list_init(&s->links);
     return s;
 }
 
 void sim_free(struct sim *s)
 {
+    assert(list_empty(&s->loops)); /* loop_free() them first */
     sim_net_free(s);
     list_each_safe (n, &s->nodes) {
         struct sim_node *node = list_entry(n, struct sim_node, in_sim);
-        assert(list_empty(&node->loops)); /* loop_free() them first */
         disk_free(node->disk);
         free(node);
     }
@@ -183,7 +187,6 @@ struct sim_node *sim_node_new(struct sim *s, const char *name)
     n->base.ops = &sim_world_ops;
     n->sim = s;
     snprintf(n->name, sizeof n->name, "%s", name);
-    list_init(&n->loops);
     list_init(&n->jobs);
     list_init(&n->conns);
     list_init(&n->acceptors);
@@ -215,10 +218,9 @@ void sim_node_die(struct sim_node *n)
     sim_note(n->sim, "crash", (uint64_t)n->operations, 0);
     disk_power_cut(n->disk, n->sim);
     sim_net_cut(n);
-    list_each (l, &n->loops) {
-        struct loop *loop = list_entry(l, struct loop, in_world);
-        atomic_store(&loop->stopping, true);
-        scope_cancel(&loop->root);
+    list_each (link, &n->sim->loops) {
+        struct loop *l = list_entry(link, struct loop, in_sim);
+        if (l->world == &n->base) scope_cancel(&l->root);
     }
 }
 
@@ -255,11 +257,6 @@ void sim_disk_limit(struct world *node, int64_t bytes) { disk_limit(node_of(node
 
 /* ---- running ---- */
 
-#define each_loop(s, l)                 \
-    list_each (node_link, &(s)->nodes) \
-        for (struct list *l = list_entry(node_link, struct sim_node, in_sim)->loops.next; \
-             l != &list_entry(node_link, struct sim_node, in_sim)->loops; l = l->next)
-
 /* Things a loop could do next: run one of its ready fibers, or take its posts. */
 static size_t choices_of(struct loop *l) { return l->n_ready + (atomic_load(&l->inbox) ? 1 : 0); }
 
@@ -277,8 +274,8 @@ static bool step(struct sim *s)
 {
     bool event = next_event(s) <= s->now;
     size_t n = event;
-    each_loop (s, l) {
-        struct loop *loop = list_entry(l, struct loop, in_world);
+    list_each (l, &s->loops) {
+        struct loop *loop = list_entry(l, struct loop, in_sim);
         if (loop_next_timer(loop) <= s->now) {
             loop_enter(loop);
             loop_tick(loop);
@@ -293,8 +290,8 @@ static bool step(struct sim *s)
         fire_event(s);
         return true;
     }
-    each_loop (s, l) {
-        struct loop *loop = list_entry(l, struct loop, in_world);
+    list_each (l, &s->loops) {
+        struct loop *loop = list_entry(l, struct loop, in_sim);
         if (pick < choices_of(loop)) {
             run_choice(loop, pick);
             return true;
@@ -313,8 +310,8 @@ mono_us sim_run(struct sim *s, mono_us until)
             continue;
         }
         mono_us next = next_event(s);
-        each_loop (s, l) {
-            mono_us timer = loop_next_timer(list_entry(l, struct loop, in_world));
+        list_each (l, &s->loops) {
+            mono_us timer = loop_next_timer(list_entry(l, struct loop, in_sim));
             if (timer < next) next = timer;
         }
         if (next == FOREVER) break;

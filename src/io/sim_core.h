@@ -14,7 +14,7 @@ struct sim {
     utc_us utc; /* at mono 0 */
     struct sim_faults faults;
     struct timers events; /* keyed by sim_key(): moments in random order where they are equal */
-    struct list nodes, links;
+    struct list nodes, loops, links;
     const char *zone;
     char *zone_copy;
     uint16_t next_port;
@@ -44,7 +44,7 @@ struct sim_node {
     struct ip addresses[NODE_ADDRESSES];
     int n_addresses;
     bool crashed;
-    struct list loops, jobs, conns, acceptors;
+    struct list jobs, conns, acceptors;
     struct disk *disk;
     int64_t operations, crash_at, fail_at; /* file operations: so far; the one at which it dies; the one that fails */
     int fail_code;

@@ -1,7 +1,7 @@
 /* The simulated disk: what is on the medium, what is only believed to be, and what a power cut leaves of that.
  *
- * A power cut keeps each unsynced write whole, in some of its 512-byte sectors, or not at all; of the unsynced changes of a
- * folder's names it keeps the first few, as a journal does. */
+ * A power cut keeps each unsynced write whole, in some of its 512-byte sectors, or not at all; of the unsynced changes
+ * of a folder's names it keeps the first few, as a journal does. */
 #include "io/sim_disk.h"
 
 #include <stdlib.h>
@@ -124,7 +124,8 @@ int disk_truncate(struct disk *d, struct inode *i, int64_t size)
 {
     int e = ask_space(d, i, size);
     if (e) return e;
-    if (i->reserved > size) i->reserved = size; /* gives back what was reserved beyond the new end, as file systems do */
+    /* gives back what was reserved beyond the new end, as file systems do */
+    if (i->reserved > size) i->reserved = size;
     apply(&i->now, note_change(i, NULL, -1, size));
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Inside io/: the simulated disk. What programs see (the page cache) and what the medium holds are kept apart: `now` and
- * `durable`, for the bytes of a file and for the names in a folder. Between them lies what has not been synced, in order. */
+/* Inside io/: the simulated disk. What programs see (the page cache) and what the medium holds are kept apart: `now`
+ * and `durable`, for the bytes of a file and the names in a folder. Between them lies what has not been synced. */
 #ifndef IO_SIM_DISK_H
 #define IO_SIM_DISK_H
 
@@ -36,7 +36,8 @@ struct names {
     size_t n, cap;
 };
 
-struct rename { /* a change of a folder's names, not synced yet: `path` is now `inode` (NULL: gone), and `from` is gone */
+/* a change of a folder's names, not synced yet: `path` is now `inode` (NULL: gone), and `from` is gone */
+struct rename {
     struct list link;
     char *path, *from;
     struct inode *inode;
@@ -55,7 +56,7 @@ int64_t disk_used(const struct disk *d);
 
 struct inode *disk_find(struct disk *d, const char *path);
 bool disk_has_folder_of(struct disk *d, const char *path); /* is there a folder that `path` could lie in? */
-/* Gives path a new meaning: inode, or NULL for none; from: the name it had before, or NULL. Durable after disk_sync_folder. */
+/* Gives path a new meaning: inode, or NULL for none; from: the name it had, or NULL. Durable after a folder sync. */
 void disk_name(struct disk *d, const char *path, struct inode *inode, const char *from);
 void disk_sync_folder(struct disk *d, const char *path);
 

@@ -1,4 +1,4 @@
-/* File calls of the simulation: each changing one is counted, and may be the one that fails or at which the machine dies. */
+/* File calls of the simulation: each changing one is counted, and may be the one that fails or kills the machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ struct operation {
 };
 
 /* 0: go on; else the error the caller gets. */
-static int begin(struct operation *op, struct sim_node *n, const char *what, const char *path, uint64_t detail, struct error *e)
+static int begin(struct operation *op, struct sim_node *n, const char *what, const char *path, uint64_t detail,
+                 struct error *e)
 {
     *op = (struct operation){.node = n};
     if (n->crashed) return dead(e);

@@ -1,4 +1,4 @@
-/* Links between simulated nodes: bytes on their way, arriving after a latency, in order; resets; machines that fall silent. */
+/* Links between simulated nodes: bytes on their way, in order, after a latency; resets; machines that fall silent. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,8 +373,8 @@ static struct ip own_address(struct sim_node *n, struct ip to)
 }
 
 /* The way there and back; the connection exists from the moment the first packet has arrived. */
-static FIBER int meet(struct sim_node *from, struct endpoint here, struct sim_acceptor *a, struct endpoint to, mono_us deadline,
-                      struct conn **out, struct error *e)
+static FIBER int meet(struct sim_node *from, struct endpoint here, struct sim_acceptor *a, struct endpoint to,
+                      mono_us deadline, struct conn **out, struct error *e)
 {
     struct sim *s = from->sim;
     if (!a || !a->open || a->n == 0) return error_set(e, ERR_IO, "cannot connect: Connection refused");

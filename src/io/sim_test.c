@@ -1,4 +1,4 @@
-/* The simulated world itself: links, listeners and their limits, jobs and lanes, machines that die; every test twice. */
+/* The simulated world itself: links, listeners and their limits, jobs and lanes, machines that die. Each test twice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@
 #include "io/sim.h"
 #include "io/udp.h"
 
-static const struct ip server_ip = {4, {10, 0, 0, 1}}, client_ip = {4, {10, 0, 0, 2}}, nobody_ip = {4, {10, 9, 9, 9}}, any;
+static const struct ip server_ip = {4, {10, 0, 0, 1}}, client_ip = {4, {10, 0, 0, 2}}, nobody_ip = {4, {10, 9, 9, 9}};
+static const struct ip any;
 
 /* ---- a server that echoes lines, a client node, and what they saw ---- */
 
@@ -55,7 +56,13 @@ static void town_build(struct town *t, struct sim *s, struct listen_limits limit
     t->client_loop = loop_new(t->client);
     t->gate = gate_new(t->server, limits);
     struct listen_options o = {
-        .name = "echo", .address = {.port = 25}, .serve = echo, .arg = t, .refusal = "421 too many\r\n", .exempt = is_exempt};
+        .name = "echo",
+        .address = {.port = 25},
+        .serve = echo,
+        .arg = t,
+        .refusal = "421 too many\r\n",
+        .exempt = is_exempt,
+    };
     if (listener_open(t->server, &o, &t->listener, &e) != 0) fail_msg("%s", e.text);
     assert_int_equal(listener_port(t->listener), 25);
     struct listener *twice;

@@ -3,7 +3,10 @@
 
 #include "io/sim_core.h"
 
-static mono_us some_time_later(struct sim *s) { return s->now + (int64_t)sim_below(s, (uint64_t)s->faults.job_latency_max_us + 1); }
+static mono_us some_time_later(struct sim *s)
+{
+    return s->now + (int64_t)sim_below(s, (uint64_t)s->faults.job_latency_max_us + 1);
+}
 
 struct sim_job { /* on the waiting fiber's stack */
     struct timer event;

@@ -1,10 +1,11 @@
-/* Real sockets: echo with 2,000 connections over two loops, closing while the peer sends, Unix sockets, a stop in the middle. */
+/* Real sockets: 2,000 connections over two loops, closing while the peer sends, Unix sockets, a stop in the middle. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -172,7 +173,7 @@ static FIBER void refuse_and_close(struct stream *s, void *arg)
 
 static FIBER void send_on_and_on(struct scene *c)
 {
-    char big[20000] = {0};
+    static const char big[20000];
     struct stream *s;
     struct str line = STR_NONE;
     assert_int_equal(stream_connect(here(c->server.port), nowhere, loop_now() + SECONDS(10), &s, NULL), 0);
@@ -236,7 +237,7 @@ enum { MUCH = 8 << 20 };
 static FIBER void pour(void *arg)
 {
     struct stream *s = arg;
-    uint32_t block[4096];
+    static uint32_t block[4096];
     for (uint32_t n = 0; n < MUCH / sizeof block; n++) {
         for (uint32_t i = 0; i < 4096; i++) block[i] = n * 4096 + i;
         if (stream_write(s, str_of(block, sizeof block)) != 0) break;
@@ -248,7 +249,8 @@ static FIBER void pour_and_drink(struct scene *c)
 {
     struct stream *s;
     struct scope pouring;
-    uint32_t block[1000], next = 0;
+    static uint32_t block[1000];
+    uint32_t next = 0;
     scope_init(&pouring);
     assert_int_equal(stream_connect(here(c->server.port), nowhere, loop_now() + SECONDS(10), &s, NULL), 0);
     stream_deadline(s, loop_now() + SECONDS(30));
@@ -340,7 +342,8 @@ static void test_unix(void **state)
     struct listener *l;
     struct stat st;
     snprintf(c.path, sizeof c.path, "/tmp/penny-socket-test-%d", (int)getpid());
-    server_start(&c.server, (struct listen_options){.name = "tcp", .serve = echo}, (struct listen_limits){100, 100, 64});
+    server_start(&c.server, (struct listen_options){.name = "tcp", .serve = echo},
+                 (struct listen_limits){100, 100, 64});
     struct sockaddr_un left = {.sun_family = AF_UNIX}; /* the file of one that was killed is in the way */
     strcpy(left.sun_path, c.path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -355,6 +358,45 @@ static void test_unix(void **state)
     server_stop(&c.server);
     listener_free(l);
     assert_int_equal(stat(c.path, &st), -1); /* it takes its file along */
+}
+
+/* ---- no descriptors left ---- */
+
+/* A server that cannot accept pauses, and goes on when it can. */
+static FIBER void exhaust_descriptors(struct scene *c)
+{
+    struct rlimit all, few;
+    int held[64], n = 0;
+    struct stream *s;
+    struct str line;
+    getrlimit(RLIMIT_NOFILE, &all);
+    few = all;
+    few.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (n < 64 && (held[n] = dup(0)) >= 0) n++;
+    assert_in_range(n, 2, 63);
+    close(held[--n]);
+    int e = stream_connect(here(c->server.port), nowhere, loop_now() + SECONDS(5), &s, NULL); /* takes the last one */
+    int none = dup(0);
+    fiber_sleep(50 * US_PER_MS);
+    int64_t polls = loop_stats(c->server.loops[0]).polls + loop_stats(c->server.loops[1]).polls;
+    fiber_sleep(50 * US_PER_MS);
+    polls = loop_stats(c->server.loops[0]).polls + loop_stats(c->server.loops[1]).polls - polls;
+    while (n > 0) close(held[--n]);
+    setrlimit(RLIMIT_NOFILE, &all);
+    assert_int_equal(e, 0);
+    assert_int_equal(none, -1);
+    assert_in_range(polls, 0, 10); /* it does not spin */
+    stream_deadline(s, loop_now() + SECONDS(5));
+    assert_int_equal(stream_line(s, 100, &line), 0);
+    assert_true(str_eq(line, S("hello")));
+    stream_close(s);
+}
+
+static void test_no_descriptors(void **state)
+{
+    (void)state;
+    play(exhaust_descriptors, echo);
 }
 
 /* ---- a stop in the middle ---- */
@@ -408,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_much_both_ways),
         cmocka_unit_test(test_connecting),
         cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,8 @@ static FIBER int wait_at_rate(struct stream *s, bool want_write)
 /* Before the fiber waits for the peer, the peer must have all we said. */
 static FIBER int wait_for_input(struct stream *s, bool want_write)
 {
-    int e = s->sending ? 0 : stream_flush(s); /* a writer on its own is not waited for: its peer may wait for us to read */
+    /* a writer on its own is not waited for: its peer may wait for us to read */
+    int e = s->sending ? 0 : stream_flush(s);
     if (!e) e = wait_at_rate(s, want_write);
     return e ? stream_fail_input(s, e) : 0;
 }
@@ -120,10 +121,10 @@ static FIBER int wait_for_input(struct stream *s, bool want_write)
 static FIBER int fill(struct stream *s, size_t room)
 {
     for (;;) {
-        bool want_write;
+        bool want_write = false;
         int64_t got = stream_try_fill(s, room, &want_write);
         if (got > 0) {
-            fiber_fed((size_t)got);
+            fiber_moved((size_t)got);
             return 0;
         }
         if (got != CONN_AGAIN) return (int)got;
@@ -136,7 +137,7 @@ static FIBER int fill(struct stream *s, size_t room)
 
 void stream_lenient(struct stream *s, bool bare_lf_ends_line) { s->lenient = bare_lf_ends_line; }
 
-/* Length of the line that begins the unread input, with its end; 0 if the end is not there. *seen: bytes looked at before. */
+/* Length of the line that begins the unread input, with its end; 0: no end there yet. *seen: bytes looked at before. */
 static size_t find_line(struct stream *s, size_t *seen)
 {
     const char *first = s->in + s->start, *end = s->in + s->end;
@@ -210,7 +211,7 @@ FIBER int stream_read(struct stream *s, void *out, size_t n)
             int e = got > 0 ? 0 : got == CONN_AGAIN ? wait_for_input(s, want_write) : (int)got;
             if (e) return e;
             if (got <= 0) continue;
-            fiber_fed((size_t)got);
+            fiber_moved((size_t)got);
             at += got;
             n -= (size_t)got;
         }

@@ -1,12 +1,13 @@
 /* A two-way stream of bytes with a peer: buffered, with limits and deadlines, over a socket, TLS, memory or deflate.
  *
- * Input: line or block reads, each with its limit. Output gathers in a buffer and is sent when it is full, on stream_flush(),
- * or when a read is about to wait ("flush only when input would block"). All waits end with the deadline set last.
+ * Input: line or block reads, each with its limit. Output gathers in a buffer and is sent when it is full, on
+ * stream_flush(), or when a read is about to wait ("flush only when input would block"). All waits end with the
+ * deadline set last.
  *
- * Errors are sticky. A broken connection (ERR_IO, ERR_TLS, a write that timed out) ends everything; what only ends reading
- * (ERR_EOF, ERR_TIMEOUT, ERR_CANCELLED, ERR_TOO_SLOW) is returned by every later read, and last words may still be written:
- * "421 4.4.2 timed out", or the replies to a peer that has shut down its own half. One fiber reads and one writes, usually
- * the same. */
+ * Errors are sticky. A broken connection (ERR_IO, ERR_TLS, a write that timed out) ends everything; what only ends
+ * reading (ERR_EOF, ERR_TIMEOUT, ERR_CANCELLED, ERR_TOO_SLOW) is returned by every later read, and last words may still
+ * be written: "421 4.4.2 timed out", or the replies to a peer that has shut down its own half. One fiber reads and one
+ * writes, usually the same. */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
@@ -23,12 +24,13 @@ struct tls_context;
 
 /* The next line without its line end. A line ends with CRLF; a bare LF also ends one when `lenient` was set
  * (stream_lenient), and is otherwise part of the line. *line is borrowed until the next read.
- * 0; ERR_TOO_LONG: the line had more than max bytes with its end; it has been skipped whole, reading goes on (not sticky);
- * ERR_EOF (what stood before without a line end is dropped), ERR_TIMEOUT, ERR_CANCELLED, ERR_TLS, ERR_IO: sticky. */
+ * 0; ERR_TOO_LONG: the line had more than max bytes with its end; it has been skipped whole, reading goes on (not
+ * sticky); ERR_EOF (what stood before without a line end is dropped), ERR_TIMEOUT, ERR_CANCELLED, ERR_TOO_SLOW,
+ * ERR_TLS, ERR_IO: sticky. */
 FIBER int stream_line(struct stream *s, size_t max, struct str *line);
 void stream_lenient(struct stream *s, bool bare_lf_ends_line);
 
-/* At least one byte, whatever is buffered or arrives first; borrowed until the next read, stays unread. Then take n of it. */
+/* At least one byte, whatever is buffered or arrives first; borrowed until the next read. Then take of it. */
 FIBER int stream_peek(struct stream *s, struct str *bytes);
 void stream_take(struct stream *s, size_t n);
 
@@ -49,7 +51,8 @@ FIBER int stream_flush(struct stream *s);
 /* ---- waiting ---- */
 
 void stream_deadline(struct stream *s, mono_us deadline); /* for all waits from now on */
-void stream_min_rate(struct stream *s, int64_t bytes_per_second); /* averaged over a minute while reading; 0 = none; ERR_TOO_SLOW */
+/* averaged over a minute while reading; 0 = none; ERR_TOO_SLOW */
+void stream_min_rate(struct stream *s, int64_t bytes_per_second);
 
 enum { WAIT_INPUT = 1, WAIT_EVENT = 2 };
 /* Until input is there (or the stream failed: the read will tell), the event is set, or the deadline. Flushes first.
@@ -59,7 +62,7 @@ FIBER int wait_any(struct stream *s, struct event *e, mono_us deadline);
 /* ---- TLS ---- */
 
 /* Flushes output, throws away every plaintext byte still buffered (RFC 3207 §4.2, "STARTTLS injection"), shakes hands.
- * 0 or ERR_TLS / ERR_TIMEOUT / ERR_EOF (sticky). In the simulated world the stream is marked as TLS without any cryptography. */
+ * 0 or ERR_TLS / ERR_TIMEOUT / ERR_EOF (sticky). In the simulated world the stream is only marked as TLS. */
 FIBER int stream_starttls_server(struct stream *s, struct tls_context *tls);
 /* server_name: for SNI and for verification if the context verifies; may be none. */
 FIBER int stream_starttls_client(struct stream *s, struct tls_context *tls, struct str server_name);
@@ -73,7 +76,7 @@ struct tls_facts { /* all empty on a plain stream */
     bool verified; /* client side: the peer's certificate was verified */
 };
 const struct tls_facts *stream_tls(struct stream *s);
-/* Channel binding data: type "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929); none if not available. In `a`. */
+/* Channel binding data: type "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929); none: unknown. In `a`. */
 struct str stream_channel_binding(struct stream *s, struct arena *a, struct str type);
 
 /* ---- the rest ---- */
@@ -83,7 +86,8 @@ struct endpoint stream_local(struct stream *s);
 /* Replaces what stream_peer() says, after a PROXY header from a peer that may send one. */
 void stream_set_peer(struct stream *s, struct endpoint peer);
 int stream_error(struct stream *s);              /* the sticky error or 0 */
-const char *stream_error_text(struct stream *s); /* why, for a person: a failed handshake has more to say than its name */
+/* why, for a person: a failed handshake has more to say than its name */
+const char *stream_error_text(struct stream *s);
 int64_t stream_bytes_in(struct stream *s);
 int64_t stream_bytes_out(struct stream *s);
 

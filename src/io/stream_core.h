@@ -1,4 +1,4 @@
-/* Inside io/: what a stream is made of. An idle one has no buffers: they are borrowed from the loop while bytes are there. */
+/* Inside io/: what a stream is made of. An idle one has no buffers: they are borrowed while bytes are there. */
 #ifndef IO_STREAM_CORE_H
 #define IO_STREAM_CORE_H
 
@@ -30,7 +30,7 @@ struct stream {
     struct error *detail;    /* of the sticky error, where there is more to say than its name */
 };
 
-/* One try to get input without waiting: bytes got (> 0), CONN_AGAIN with *want_write, or the error, sticky from now on. */
+/* One try to get input without waiting: bytes got (> 0), CONN_AGAIN with *want_write, or the error, sticky then. */
 int64_t stream_try_fill(struct stream *s, size_t room, bool *want_write);
 void stream_drop_input(struct stream *s); /* all that is buffered, and the buffer */
 

@@ -1,4 +1,4 @@
-/* Streams, in the simulated world, each test twice: lines at every cut, limits, deadlines, rates, what is said before a wait. */
+/* Streams, in the simulated world, each test twice: lines at every cut, limits, deadlines, rates, flushing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,7 +171,7 @@ static void test_long_lines(void **state)
 
 static FIBER void blocks(struct pair *p)
 {
-    char out[50000];
+    static char out[50000];
     struct str bytes;
     struct buf text = BUF(100000);
     for (int i = 0; i < 10000; i++) buf_printf(&text, "%06d", i);
@@ -213,7 +213,8 @@ static FIBER void ask_and_answer(struct pair *p)
     send_now(p->them, S("NOOP\r\nNOOP\r\n"));
     assert_int_equal(stream_line(p->us, 100, &line), 0);
     assert_int_equal(stream_line(p->us, 100, &line), 0);
-    assert_false(p->them->conn->ops->ready(p->them->conn, false)); /* a whole command was there: no flush (PIPELINING) */
+    /* a whole command was there: no flush (PIPELINING) */
+    assert_false(p->them->conn->ops->ready(p->them->conn, false));
     assert_int_equal(stream_line(p->us, 100, &line), ERR_TIMEOUT); /* this one had to wait, so it spoke first */
     assert_int_equal(stream_peek(p->them, &bytes), 0);
     assert_str(bytes, S("250 one\r\n250 two\r\n"));
@@ -256,7 +257,7 @@ static FIBER void much_output(struct pair *p)
     struct scope s;
     scope_init(&s);
     fiber_spawn(&s, drain_fiber, &d);
-    char big[40000];
+    static char big[40000];
     memset(big, 'b', sizeof big);
     struct iovec many[70];
     for (int i = 0; i < 70; i++) many[i] = (struct iovec){big, (size_t)(i * 7 % 300)}; /* some of them empty */
@@ -291,7 +292,7 @@ static void test_much_output(void **state)
 
 static FIBER void write_errors(struct pair *p)
 {
-    char big[5000] = {0};
+    static char big[5000];
     stream_deadline(p->us, loop_now() + SECONDS(2));
     assert_int_equal(stream_write(p->us, str_of(big, sizeof big)), 0);
     assert_int_equal(stream_flush(p->us), ERR_TIMEOUT); /* nobody reads */

@@ -3,7 +3,10 @@
 
 #include "io/stream_core.h"
 
-enum { PIECES = 32 }; /* of one system call */
+enum {
+    PIECES = 32, /* of one system call */
+    MUCH = 4096, /* bytes; less is not worth looking at the clock for */
+};
 
 static void advance(struct iovec **v, int *n, size_t put)
 {
@@ -50,6 +53,7 @@ static FIBER int send_all(struct stream *s, struct iovec *v, int n)
         if (put >= 0) {
             s->bytes_out += put;
             advance(&v, &n, (size_t)put);
+            if (put >= MUCH) fiber_moved((size_t)put);
             continue;
         }
         int e = put == CONN_AGAIN ? conn_wait(s->conn, want_write, s->deadline) : (int)put;
@@ -94,7 +98,8 @@ static void gather(struct stream *s, const void *p, size_t n)
 FIBER int stream_write(struct stream *s, struct str bytes)
 {
     if (s->out_error) return s->out_error;
-    if (bytes.n > BLOCK_SIZE - s->out_n) return stream_writev(s, &(struct iovec){(void *)(uintptr_t)bytes.p, bytes.n}, 1);
+    if (bytes.n > BLOCK_SIZE - s->out_n)
+        return stream_writev(s, &(struct iovec){(void *)(uintptr_t)bytes.p, bytes.n}, 1);
     gather(s, bytes.p, bytes.n);
     return 0;
 }

@@ -13,7 +13,7 @@ struct tls_context;
 /* Reads the PEM chain and key. Blocking. 0, or ERR_NOT_FOUND / ERR_TLS with a sentence that names file and reason
  * (key does not match, expired is only a warning by tls_certificate_info). */
 int tls_server_new(struct world *w, const char *certificate_path, const char *key_path, struct tls_context **out, struct error *e);
-/* A further certificate, chosen when SNI names one of its host names. */
+/* A further certificate, chosen when SNI names one of its host names. Only before the context is in use. */
 int tls_server_add(struct tls_context *t, const char *certificate_path, const char *key_path, struct error *e);
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_NAME };

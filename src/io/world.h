@@ -21,8 +21,10 @@ void world_free(struct world *w); /* joins the pool; loops and lanes must be gon
 
 utc_us clock_utc(struct world *w);   /* wall clock; may jump */
 mono_us clock_mono(struct world *w); /* for deadlines; starts above 0, never jumps */
-void world_pause(struct world *w, int64_t span_us); /* blocks the thread: on lanes and in offloaded jobs only. Nothing in the simulation */
-void world_random(struct world *w, void *out, size_t n); /* cryptographic in the real world, from the seed in the simulated */
+/* blocks the thread: on lanes and in offloaded jobs only. Nothing in the simulation */
+void world_pause(struct world *w, int64_t span_us);
+/* cryptographic in the real world, from the seed in the simulated */
+void world_random(struct world *w, void *out, size_t n);
 struct hash_key world_hash_key(struct world *w);
 bool world_is_simulated(struct world *w);
 

@@ -1,5 +1,5 @@
-/* Inside io/: what a world, real or simulated, has to know how to do. The public functions of world.h, file.h and the rest
- * check nothing and go through these tables. */
+/* Inside io/: what a world, real or simulated, has to know how to do. The public functions of world.h, file.h and the
+ * rest check nothing and go through these tables. */
 #ifndef IO_WORLD_CORE_H
 #define IO_WORLD_CORE_H
 
@@ -48,7 +48,8 @@ struct world_ops {
     bool (*file_exists)(struct world *w, const char *path);
     int (*folder_create)(struct world *w, const char *path, struct error *e);
     int (*folder_sync)(struct world *w, const char *path, struct error *e);
-    int (*folder_list)(struct world *w, struct arena *a, const char *path, struct str **names, size_t *n, struct error *e);
+    int (*folder_list)(struct world *w, struct arena *a, const char *path, struct str **names, size_t *n,
+                       struct error *e);
     int64_t (*folder_free_bytes)(struct world *w, const char *path);
 };
 struct world {
@@ -103,7 +104,8 @@ int file_real_rename(struct world *w, const char *from, const char *to, struct e
 bool file_real_exists(struct world *w, const char *path);
 int folder_real_create(struct world *w, const char *path, struct error *e);
 int folder_real_sync(struct world *w, const char *path, struct error *e);
-int folder_real_list(struct world *w, struct arena *a, const char *path, struct str **names, size_t *n, struct error *e);
+int folder_real_list(struct world *w, struct arena *a, const char *path, struct str **names, size_t *n,
+                     struct error *e);
 int64_t folder_real_free_bytes(struct world *w, const char *path);
 
 #endif

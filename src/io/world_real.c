@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -101,9 +102,10 @@ struct world_usage world_usage(struct world *w)
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
     struct world_usage u = {.cpu_user_us = timeval_us(r.ru_utime), .cpu_system_us = timeval_us(r.ru_stime)};
-    FILE *f = fopen("/proc/self/statm", "re");
-    long long all, resident;
-    if (f && fscanf(f, "%lld %lld", &all, &resident) == 2) u.resident_bytes = (int64_t)resident * sysconf(_SC_PAGESIZE);
+    char text[128];
+    FILE *f = fopen("/proc/self/statm", "re"); /* "pages_in_all resident ..." */
+    if (f && fgets(text, sizeof text, f) && strchr(text, ' '))
+        u.resident_bytes = strtoll(strchr(text, ' '), NULL, 10) * sysconf(_SC_PAGESIZE);
     if (f) fclose(f);
     return u;
 }

@@ -5,6 +5,14 @@
 #include "queue/record.h"
 #include "wire/smtp_facts.h"
 
+enum { UNANSWERED_MAX = 32 };
+
+struct unanswered { /* messages accepted since the last bytes went out to the client; smtp_session.mark */
+    int64_t bytes_out;
+    size_t n;
+    int64_t id[UNANSWERED_MAX];
+};
+
 static const struct reception_desk *desk_of(const struct smtp_session *s) { return s->service->agent; }
 
 static void drop_directory(void *d) { directory_unref(d); }
@@ -57,12 +65,29 @@ static void log_message(const struct smtp_session *s, const struct smtp_tx *tx, 
         F_INT("code", first->code), F_STR("status", buf_str(&b)), F_MS("ms", clock_utc(r->desk->queue->world) - r->t.at));
 }
 
+static bool any_accepted(const struct reply *results, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (reply_ok(results[i])) return true;
+    return false;
+}
+
+static void note_unanswered(struct smtp_session *s, int64_t id)
+{
+    struct unanswered *u = s->mark;
+    if (!u) u = s->mark = arena_new_of(s->arena, struct unanswered);
+    if (u->bytes_out != stream_bytes_out(s->io)) u->n = 0;
+    u->bytes_out = stream_bytes_out(s->io);
+    if (u->n < UNANSWERED_MAX) u->id[u->n++] = id;
+}
+
 FIBER void reception_end(struct smtp_session *s, struct smtp_tx *tx, struct reply *results)
 {
     struct reception *r = tx->mark;
     struct incoming_recipient *rcpt = arena_array(tx->arena, tx->rcpt_n, sizeof *rcpt);
     for (size_t i = 0; i < tx->rcpt_n; i++) rcpt[i] = (struct incoming_recipient){tx->rcpt[i].path, tx->rcpt[i].mark};
     incoming_end(r->incoming, rcpt, tx->rcpt_n, results);
+    if (any_accepted(results, tx->rcpt_n)) note_unanswered(s, tx->id);
     log_message(s, tx, r, &results[0]);
 }
 
@@ -81,8 +106,20 @@ void reception_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_ref
     record_refused_command(desk_of(s)->queue->store, &t, argument, r);
 }
 
+static void record_unanswered(const struct smtp_session *s)
+{
+    const struct unanswered *u = s->mark;
+    if (!u || !stream_error(s->io) || stream_bytes_out(s->io) != u->bytes_out) return;
+    struct transaction t = smtp_facts(s, NULL);
+    for (size_t i = 0; i < u->n; i++) {
+        t.id = u->id[i];
+        record_lost(desk_of(s)->queue->store, &t);
+    }
+}
+
 void reception_closed(struct smtp_session *s)
 {
+    record_unanswered(s);
     if (s->refusals_traced <= LIMIT_REFUSALS_TRACED) return;
     struct transaction t = smtp_facts(s, NULL);
     record_refused_more(desk_of(s)->queue->store, &t, s->refusals_traced - LIMIT_REFUSALS_TRACED);

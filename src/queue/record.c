@@ -69,6 +69,12 @@ void record_refused_command(struct store *s, const struct transaction *t, struct
     refused(s, t, e, why);
 }
 
+void record_lost(struct store *s, const struct transaction *t)
+{
+    struct trace_event e = event_of(t, TRACE_LOST);
+    store_trace(s, t->session, t->id, &e, 1);
+}
+
 void record_refused_more(struct store *s, const struct transaction *t, int64_t count)
 {
     struct trace_event e = event_of(t, TRACE_REFUSED_MANY);

@@ -20,6 +20,8 @@ void record_accepted(struct record *r);
 /* A message that was refused after its data, or (what is a command's argument) before it. */
 void record_refused(struct store *s, const struct transaction *t, const struct reply *why);
 void record_refused_command(struct store *s, const struct transaction *t, struct str what, const struct reply *why);
+/* A message that was accepted while its client went away unanswered: it may come again. */
+void record_lost(struct store *s, const struct transaction *t);
 void record_refused_more(struct store *s, const struct transaction *t, int64_t count);
 
 #endif

@@ -270,8 +270,8 @@ static int run_password(struct store *s, void *args, struct error *e)
 {
     const struct account_change *c = args;
     struct directory_account a;
-    const struct address *keys;
-    size_t n;
+    const struct address *keys = NULL;
+    size_t n = 0;
     int r = get_account(s, c->account, &a, &keys, &n, e);
     if (!r) r = run_delete(s, SQL_PASSWORD_DELETE, c->account, e);
     if (r) return r;
@@ -288,8 +288,8 @@ static int run_change(struct store *s, void *args, struct error *e)
 {
     const struct account_change *c = args;
     struct directory_account a;
-    const struct address *keys;
-    size_t n;
+    const struct address *keys = NULL;
+    size_t n = 0;
     int r = get_account(s, c->account, &a, &keys, &n, e);
     if (r) return r;
     if (c->disabled) a.disabled = *c->disabled;

@@ -48,7 +48,7 @@ static int prepare(struct db *db, const char *sql, sqlite3_stmt **out, struct er
     if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK) return refused(db, sql, e);
     for (int i = 1, n = sqlite3_bind_parameter_count(*out); i <= n; i++) {
         const char *name = sqlite3_bind_parameter_name(*out, i);
-        char expected[8];
+        char expected[16];
         snprintf(expected, sizeof expected, "$%d", i);
         if (!name || strcmp(name, expected) != 0)
             return error_set(e, ERR_SYNTAX, "database: parameter %d is %s in: %s", i, name ? name : "unnamed", sql);

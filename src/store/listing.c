@@ -67,7 +67,7 @@ FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account
 {
     struct mailbox_info *found;
     size_t n;
-    int r = mailboxes(s, a, account, use, &found, &n, e);
+    int r = mailboxes(s, a, account, (int)use, &found, &n, e);
     if (!r && n == 0) r = error_set(e, ERR_NOT_FOUND, "the account has no such mailbox");
     if (!r) *out = found[0];
     return r;

@@ -42,7 +42,7 @@ static void test_rules(void **state)
         assert_non_null(sql_text[i]);
         check_rules(sql_text[i]);
     }
-    for (size_t i = 0; schema_sqlite[0].statements[i]; i++) check_rules(schema_sqlite[0].statements[i]);
+    for (size_t i = 0; schema_postgres[0].statements[i]; i++) check_rules(schema_postgres[0].statements[i]);
     assert_true(has_word("a LIKE b", "like") && !has_word("alike", "like"));
 }
 

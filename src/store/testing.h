@@ -64,10 +64,10 @@ TESTING void testing_close(struct testing *t)
     loop_stop(t->loop);
     if (t->sim) sim_run(t->sim, FOREVER);
     loop_free(t->loop);
+    arena_free(t->arena); /* bodies in it belong to the store */
+    t->arena = NULL;
     store_close(t->store);
     t->store = NULL;
-    arena_free(t->arena);
-    t->arena = NULL;
 }
 
 /* example.org with bob in it. */
@@ -165,6 +165,8 @@ TESTING FIBER struct str read_whole(struct testing *t, int64_t email)
 }
 
 #define PREFIXES "Return-Path: <ann@example.net>\r\nDelivered-To: bob@example.org\r\nReceived: from here\r\n"
+
+TESTING void ignore_finding(void *arg, const char *line, bool finding) { (void)arg, (void)line, (void)finding; }
 
 TESTING void print_finding(void *arg, const char *line, bool finding)
 {

@@ -400,8 +400,9 @@ FIBER void smtp_serve(struct stream *io, const struct smtp_service *service)
     int e = arena_protect(a, whole_session, s);
     say_farewell(s, e);
     arena_reset(s->cmd); /* room for what is still to be done */
-    arena_protect(a, tear_down, s);
     stream_deadline(io, loop_now() + TIMEOUT_FAREWELL);
+    stream_flush(io); /* so that closed() can see whether the last replies went out */
+    arena_protect(a, tear_down, s);
     stream_close(io);
     arena_free(a);
 }

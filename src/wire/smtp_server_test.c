@@ -78,13 +78,14 @@ static void answers_every_command_in_every_state(void **state)
 {
     (void)state;
     int wrong = 0;
+    if (getenv("TRANSCRIPT")) skip();
     for (size_t c = 0; c < sizeof table / sizeof *table; c++) {
         const char *reply = NULL;
         for (size_t to = 0; to < STATES; to++) {
             struct buf text = BUF(10000);
             char name[100];
             if (table[c].reply[to]) reply = table[c].reply[to];
-            buf_printf(&text, "# RFC 5321 §4.1.4\n@ kind submission\n@ plaintext\n@ trusted\nS: 220 *\n");
+            buf_printf(&text, "# RFC 5321 §4.1.4\n@ whole\n@ kind submission\n@ plaintext\n@ trusted\nS: 220 *\n");
             for (size_t s = 0; s <= to; s++)
                 if (!(s == 3 && to != 3)) buf_add(&text, str_c(states[s].lines));
             buf_printf(&text, "C: %s\nS: %s%s\n", table[c].command, reply, strchr(reply, '*') || reply[4] == 'm' ? "" : " *");

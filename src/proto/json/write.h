@@ -1,7 +1,7 @@
 /* JSON out (RFC 8259), written straight into a buffer, value by value; commas and colons come by themselves.
  *
- * Inside an object each value is named: name NULL stands for an element of an array or for the text as a whole. Strings need not
- * be UTF-8: bad bytes become U+FFFD. No blanks, no line ends: one text is one line. */
+ * Inside an object each value is named: name NULL stands for an element of an array or for the text as a whole. Strings
+ * need not be UTF-8: bad bytes become U+FFFD. No blanks, no line ends: one text is one line. */
 #ifndef PROTO_JSON_WRITE_H
 #define PROTO_JSON_WRITE_H
 

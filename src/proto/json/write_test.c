@@ -22,8 +22,10 @@ static void whole_texts(void **state)
     json_put_str(&j, "absent", STR_NONE);
     json_put_raw(&j, "raw", S("[1]"));
     json_put_end(&j, '}');
-    assert_str(buf_str(&b), S("{\"a\":\"x\",\"list\":[-9007199254740993,true,{},null],\"at\":\"2026-11-22T01:30:00.000Z\",\"never\":null,"
-                              "\"id\":\"0000000000001\",\"none\":null,\"absent\":null,\"raw\":[1]}"));
+    assert_str(
+        buf_str(&b),
+        S("{\"a\":\"x\",\"list\":[-9007199254740993,true,{},null],\"at\":\"2026-11-22T01:30:00.000Z\",\"never\":null,"
+          "\"id\":\"0000000000001\",\"none\":null,\"absent\":null,\"raw\":[1]}"));
     buf_free(&b);
 }
 

@@ -61,6 +61,14 @@ static void split_name(struct piece *p)
     p->name = str_head(p->name, star);
 }
 
+/* A name and "=": another parameter, before which the ";" was forgotten. */
+static bool is_param(struct str s, size_t i)
+{
+    size_t end = token_end(s, i, ";=(");
+    end = skip_cfws(s, end);
+    return end > i && end < s.n && s.p[end] == '=';
+}
+
 /* value = token / quoted-string; unquoted values may hold what they should not, up to the next ";". Returns the end. */
 static size_t read_value(struct str s, size_t i, struct piece *p)
 {
@@ -74,7 +82,7 @@ static size_t read_value(struct str s, size_t i, struct piece *p)
     }
     size_t end = token_end(s, i, ";(");
     size_t next = skip_cfws(s, end);
-    if (next < s.n && s.p[next] != ';' && next > end && s.p[next - 1] != ')') { /* filename=my letter.pdf */
+    if (next > end && next < s.n && s.p[next] != ';' && s.p[next - 1] != ')' && !is_param(s, next)) { /* filename=my letter.pdf */
         next = i + str_find_char(str_skip(s, i), ';');
         end = next;
         while (end > i && is_blank(s.p[end - 1])) end--;
@@ -85,12 +93,10 @@ static size_t read_value(struct str s, size_t i, struct piece *p)
 
 static void read_pieces(struct str s, size_t i, struct pieces *out, bool *cut)
 {
-    while (i < s.n) {
-        i += str_find_char(str_skip(s, i), ';'); /* junk before it is stepped over */
-        i = skip_cfws(s, i + 1 < s.n ? i + 1 : s.n);
+    while ((i = skip_cfws(s, i)) < s.n) {
         size_t end = token_end(s, i, ";=(");
         struct piece p = {.name = str_sub(s, i, end)};
-        i = skip_cfws(s, end);
+        i = end > i ? skip_cfws(s, end) : i + 1; /* ";" and junk are stepped over, forgotten ones not missed */
         if (i >= s.n || s.p[i] != '=' || p.name.n == 0) continue;
         i = read_value(s, skip_cfws(s, i + 1), &p);
         if (out->n == PIECES_MAX) {
@@ -273,7 +279,7 @@ struct mime_value mime_value_parse(struct arena *a, struct str body, struct mime
         out.subtype = keep_lower(a, str_sub(body, at, end), budget, &out.cut);
         at = end;
     }
-    if (str_find_char(str_skip(body, at), ';') == body.n - at) return out;
+    if (str_find_char(str_skip(body, at), '=') == body.n - at) return out;
     buf_clear(scratch.pieces);
     struct pieces all = {(void *)buf_reserve(scratch.pieces, PIECES_MAX * sizeof(struct piece)), 0};
     if (!all.v) {

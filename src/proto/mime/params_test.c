@@ -29,6 +29,9 @@ static const struct {
     {S_INIT("attachment; filename=\"C:\\\\a.txt\""), "attachment/;filename=C:\\a.txt"},
     {S_INIT("attachment;;; a=b;"), "attachment/;a=b"},
     {S_INIT("attachment; a; b=c"), "attachment/;b=c"},
+    {S_INIT("attachment; a=b c=\"d\" e = f"), "attachment/;a=b;c=d;e=f"}, /* the example of RFC 2045 forgets them too */
+    {S_INIT("attachment a=b"), "attachment/;a=b"},
+    {S_INIT("attachment; = ; =x; a=b"), "attachment/;a=b"},
     {S_INIT("attachment; a=\"open; b=c"), "attachment/;a=open; b=c"},
     {S_INIT("attachment; a=\"\""), "attachment/;a="},
     {S_INIT("attachment; a="), "attachment/;a="},

@@ -126,6 +126,6 @@ void pop3_put_capabilities(struct buf *b, const struct pop3_capabilities *c)
         buf_lit(b, "\r\n");
     }
     if (c->stls) buf_lit(b, "STLS\r\n"); /* RFC 2595 §4 */
-    buf_lit(b, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\n"
+    buf_lit(b, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8 USER\r\n"
                "IMPLEMENTATION Penny-Post\r\n.\r\n");
 }

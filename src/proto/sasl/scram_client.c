@@ -53,7 +53,8 @@ static bool extends_our_nonce(const struct scram_client *c, struct str nonce)
     return nonce.n > ours.n && str_starts(nonce, ours);
 }
 
-int scram_client_final(struct arena *a, struct scram_client *c, struct str password, struct str server_first, struct str *out)
+int scram_client_final(struct arena *a, struct scram_client *c, struct str password, struct str server_first,
+                       struct str *out)
 {
     struct server_first s;
     int e = read_server_first(a, server_first, &s);
@@ -62,7 +63,8 @@ int scram_client_final(struct arena *a, struct scram_client *c, struct str passw
     struct buf *b = buf_in(a, s.nonce.n + 128);
     buf_lit(b, "c=biws,r="); /* base64 of "n,," */
     buf_add(b, s.nonce);
-    struct str signed_text = arena_printf(a, "%.*s,%.*s,%.*s", STR_FMT(c->first_bare), STR_FMT(server_first), STR_FMT(buf_str(b)));
+    struct str signed_text =
+        arena_printf(a, "%.*s,%.*s,%.*s", STR_FMT(c->first_bare), STR_FMT(server_first), STR_FMT(buf_str(b)));
     struct sha256 salted = sha256_pbkdf2(password, buf_str(&s.salt), (int)s.iterations);
     struct sha256 key = sha256_hmac(sha256_str(&salted), S("Client Key"));
     struct sha256 server_key = sha256_hmac(sha256_str(&salted), S("Server Key"));

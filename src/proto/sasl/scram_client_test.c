@@ -17,7 +17,8 @@ static void example_of_the_rfc(void **state)
     struct str final;
     assert_str(begin(a, &c), S("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"));
     assert_int_equal(scram_client_final(a, &c, S("pencil"), S(SERVER_FIRST), &final), 0);
-    assert_str(final, S("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
+    assert_str(final, S("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+                        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
     assert_int_equal(scram_client_verify(&c, S("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")), 0);
     assert_int_equal(scram_client_verify(&c, S("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=,x=y")), 0);
     assert_int_equal(scram_client_verify(&c, S("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")), ERR_DENIED);
