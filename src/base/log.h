@@ -34,6 +34,6 @@ struct log_field {
 /* log may be NULL (nothing is written). event: a constant ("smtp.rcpt"). */
 void log_write(const struct log *log, enum log_level level, const char *event, const struct log_field *fields);
 #define LOG(log, level, event, ...) \
-    log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+    log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
 
 #endif

@@ -50,12 +50,12 @@ static void leaves_out_what_is_not_wanted(void **state)
     struct written w;
     begin(&w, LOG_LOGFMT);
     w.log.least = LOG_WARN;
-    LOG(&w.log, LOG_INFO, "a");
-    LOG(&w.log, LOG_DEBUG, "a");
-    LOG(NULL, LOG_ERROR, "a");
+    LOG(&w.log, LOG_INFO, "a", {0});
+    LOG(&w.log, LOG_DEBUG, "a", {0});
+    LOG(NULL, LOG_ERROR, "a", {0});
     assert_int_equal(w.out.n, 0);
-    LOG(&w.log, LOG_WARN, "a");
-    LOG(&w.log, LOG_ERROR, "a");
+    LOG(&w.log, LOG_WARN, "a", {0});
+    LOG(&w.log, LOG_ERROR, "a", {0});
     assert_true(
         str_ends(buf_str(&w.out), S("level=warn event=a\ntime=2026-11-22T01:30:00.123Z level=error event=a\n")));
     buf_free(&w.out);
