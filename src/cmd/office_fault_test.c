@@ -1,5 +1,6 @@
-/* The post office when things break: each file operation fails in turn, the power is cut at each, links are reset and cut reads short.
- * What was answered 250 is in the mailbox exactly once afterwards; what was not, at most once; every reply is a legal one. */
+/* The post office when things break: each file operation fails in turn, the power is cut at each, links are reset and
+ * cut reads short. What was answered 250 is in the mailbox exactly once afterwards; what was not, at most once; every
+ * reply is a legal one. */
 #include "cmd/office_fixture.h"
 
 enum { LETTERS = 4 };
@@ -32,7 +33,9 @@ static FIBER int ask(struct stream *s, struct str words)
 static FIBER int hand_in(struct sender *me, struct stream *s)
 {
     struct buf letter = BUF(1000);
-    buf_printf(&letter, "From: <a@sender.example>\r\nMessage-ID: <%d@sender.example>\r\nSubject: letter %d\r\n\r\ntext\r\n.\r\n", me->number, me->number);
+    buf_printf(&letter,
+               "From: <a@sender.example>\r\nMessage-ID: <%d@sender.example>\r\nSubject: letter %d\r\n\r\ntext\r\n.\r\n",
+               me->number, me->number);
     int code = reply_code(s);
     if (code == 220) code = ask(s, S("EHLO client.example\r\n"));
     if (code == 250) code = ask(s, S("MAIL FROM:<a@sender.example>\r\n"));
@@ -52,7 +55,8 @@ static FIBER void send_until_answered(void *arg)
     struct sender *me = arg;
     while (!me->heard_250 && me->tries++ < 1) {
         struct stream *s;
-        if (stream_connect((struct endpoint){office_ip, 25}, (struct ip){0}, loop_now() + MINUTES(1), &s, NULL) != 0) continue;
+        if (stream_connect((struct endpoint){office_ip, 25}, (struct ip){0}, loop_now() + MINUTES(1), &s, NULL) != 0)
+            continue;
         stream_deadline(s, loop_now() + MINUTES(10));
         me->code = hand_in(me, s);
         stream_close(s);
@@ -107,7 +111,8 @@ static void fail_one(struct sim *sim, void *arg)
     sim_fail_at(o.world, *nth, *nth % 2 ? ERR_IO : ERR_NO_SPACE);
     send_all(&o, senders);
     int64_t used = sim_file_operations(o.world) - before;
-    for (int i = 0; i < LETTERS; i++) assert_true(senders[i].code == 250 || (senders[i].code >= 400 && senders[i].code < 500));
+    for (int i = 0; i < LETTERS; i++)
+        assert_true(senders[i].code == 250 || (senders[i].code >= 400 && senders[i].code < 500));
     check_all(&o, senders);
     office_close(&o);
     if (*nth > used) *nth = 0; /* beyond the last one: the sweep is over */
@@ -184,7 +189,10 @@ static void bad_network(struct sim *sim, void *arg)
     struct office o;
     struct sender senders[LETTERS];
     office_open(&o, sim);
-    sim_set_faults(sim, (struct sim_faults){.connection_reset = 30000, .short_read = 500000, .latency_max_us = SECONDS(2), .job_latency_max_us = 100000});
+    sim_set_faults(sim, (struct sim_faults){.connection_reset = 30000,
+                                            .short_read = 500000,
+                                            .latency_max_us = SECONDS(2),
+                                            .job_latency_max_us = 100000});
     send_all(&o, senders);
     sim_set_faults(sim, (struct sim_faults){0});
     check_all(&o, senders);

@@ -1,6 +1,7 @@
 /* For tests: a whole post office in the simulated world, and peers that talk to it by script.
  *
- * The office is one node (198.51.100.1, mail.example.org) with ports 25, 587, 24 (LMTP); the peers are nodes of their own.
+ * The office is one node (198.51.100.1, mail.example.org) with ports 25, 587, 24 (LMTP); the peers are nodes of their
+ * own.
  *
  *   C: text     says the line (with CRLF)
  *   C* n text   says it n times

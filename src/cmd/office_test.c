@@ -175,6 +175,19 @@ static void guessing_recipients_is_slow(struct office *o)
                 "S: 500\nS: 500\nS: 500\nS: 500\nS: 500\nS: 500\nS: 500\nS: 500\nS: 500\nS: 421 4.7.0\nS-\n");
 }
 
+static void expn(struct office *o)
+{
+    o->service[0].policy = &mta_policy_with_expn;
+    office_talk(o, stranger_ip, 25, HELLO "C: EXPN team@example.org\nS: 502 5.5.1\n" QUIT);
+    office_talk(
+        o, friend_ip, 25,
+        HELLO
+        "C: EXPN team@example.org\nS: 250 2.5.0 <alice@example.org>\nC: EXPN <bob@example.org>\nS: 250 2.5.0 <bob@example.org>\n"
+        "C: EXPN nobody@example.org\nS: 550 5.1.1\nC: EXPN x@elsewhere.example\nS: 550 5.1.1\nC: EXPN @\nS: 501 5.1.3\n" QUIT);
+    o->service[0].policy = &mta_policy;
+    office_talk(o, friend_ip, 25, HELLO "C: EXPN team@example.org\nS: 502 5.5.1\n" QUIT);
+}
+
 /* ---- a full disk ---- */
 
 static void full_disk(struct office *o)
@@ -302,6 +315,7 @@ TEST(what_is_removed)
 TEST(quota)
 TEST(refusals_are_counted)
 TEST(guessing_recipients_is_slow)
+TEST(expn)
 TEST(full_disk)
 TEST(fix_ups)
 TEST(rights)
@@ -313,14 +327,23 @@ TEST(lmtp)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deliver_one),         cmocka_unit_test(test_sender_domains),
-        cmocka_unit_test(test_no_open_relay),       cmocka_unit_test(test_loops_are_cut),
-        cmocka_unit_test(test_endless_header),      cmocka_unit_test(test_one_copy_for_one_address),
-        cmocka_unit_test(test_what_is_removed),     cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_refusals_are_counted), cmocka_unit_test(test_guessing_recipients_is_slow),
-        cmocka_unit_test(test_full_disk),           cmocka_unit_test(test_fix_ups),
-        cmocka_unit_test(test_rights),              cmocka_unit_test(test_hourly_limit),
-        cmocka_unit_test(test_foreign_recipients),  cmocka_unit_test(test_guessing_passwords),
+        cmocka_unit_test(test_deliver_one),
+        cmocka_unit_test(test_sender_domains),
+        cmocka_unit_test(test_no_open_relay),
+        cmocka_unit_test(test_loops_are_cut),
+        cmocka_unit_test(test_endless_header),
+        cmocka_unit_test(test_one_copy_for_one_address),
+        cmocka_unit_test(test_what_is_removed),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_refusals_are_counted),
+        cmocka_unit_test(test_guessing_recipients_is_slow),
+        cmocka_unit_test(test_expn),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_fix_ups),
+        cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_hourly_limit),
+        cmocka_unit_test(test_foreign_recipients),
+        cmocka_unit_test(test_guessing_passwords),
         cmocka_unit_test(test_lmtp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

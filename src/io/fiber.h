@@ -33,7 +33,8 @@ struct world *loop_world(struct loop *l);
 mono_us loop_now(void);         /* clock_mono() at the start of this turn, for deadlines: loop_now() + SECONDS(5) */
 
 /* Runs p->fn(p) on loop l soon, from any thread; `p` must stay until then. fn does not suspend. A batch of posts wakes
- * the loop once, and only if it sleeps. In order per sender. */
+ * the loop once, and only if it sleeps. In order per sender.
+ * After loop_run() has returned posts are dropped. */
 struct post {
     struct post *next;
     void (*fn)(struct post *p);

@@ -49,13 +49,30 @@ struct loop *loop_new(struct world *w)
 
 /* ---- posts: a chain, newest first, that many push and the loop takes whole ---- */
 
-void loop_post(struct loop *l, struct post *p)
+/* False: the loop has ended, p was not taken. */
+static bool post(struct loop *l, struct post *p)
 {
     atomic_fetch_add(&l->posting, 1); /* once p is in, the loop may run it, end, and be freed: not before we are out */
-    p->next = atomic_load(&l->inbox);
-    while (!atomic_compare_exchange_weak(&l->inbox, &p->next, p)) continue;
-    poll_wake(l);
+    bool open = !atomic_load(&l->ended);
+    if (open) {
+        p->next = atomic_load(&l->inbox);
+        while (!atomic_compare_exchange_weak(&l->inbox, &p->next, p)) continue;
+        poll_wake(l);
+    }
     atomic_fetch_sub(&l->posting, 1);
+    return open;
+}
+
+void loop_post(struct loop *l, struct post *p) { post(l, p); }
+
+/* No more posts; false if one slipped in before. */
+static bool inbox_closed(struct loop *l)
+{
+    atomic_store(&l->ended, true);
+    while (atomic_load(&l->posting)) sched_yield();
+    if (!atomic_load(&l->inbox)) return true;
+    atomic_store(&l->ended, false);
+    return false;
 }
 
 static struct post *take_posts(struct loop *l)
@@ -98,7 +115,7 @@ void loop_spawn(struct loop *l, void (*fn)(void *), void *arg)
     struct spawn *s = malloc(sizeof *s);
     if (!s) abort();
     *s = (struct spawn){.post.fn = spawn_posted, .loop = l, .fn = fn, .arg = arg};
-    loop_post(l, &s->post);
+    if (!post(l, &s->post)) free(s);
 }
 
 /* ---- turns ---- */
@@ -135,7 +152,7 @@ void loop_run(struct loop *l)
         loop_receive(l);
         do loop_run_ready(l);
         while (l->n_ready > 0 && l->clock - l->now < TURN);
-        if (atomic_load(&l->stopping) && l->fibers_now == 0 && !loop_has_work(l)) break;
+        if (atomic_load(&l->stopping) && l->fibers_now == 0 && !loop_has_work(l) && inbox_closed(l)) break;
         poll_wait(l);
     }
     loop_enter(NULL);

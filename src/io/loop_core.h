@@ -87,7 +87,7 @@ struct loop {
     _Atomic(struct post *) inbox; /* newest first */
     _Atomic int posting;            /* threads inside loop_post() */
     _Atomic bool sleeping;        /* in the kernel: a post must write to event_fd */
-    _Atomic bool stopping;
+    _Atomic bool stopping, ended;
     struct post stop;
     int epoll_fd, event_fd; /* -1 in the simulation */
     struct watch wake_watch;

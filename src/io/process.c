@@ -70,13 +70,26 @@ void process_last_resort(int64_t span_us)
 bool process_is_root(void) { return geteuid() == 0; }
 int64_t process_uid(void) { return geteuid(); }
 
+static int user_of(const struct passwd *p, struct process_user *out)
+{
+    if (!p || strlen(p->pw_name) >= sizeof out->name) return ERR_NOT_FOUND;
+    *out = (struct process_user){.uid = p->pw_uid, .gid = p->pw_gid};
+    memcpy(out->name, p->pw_name, strlen(p->pw_name) + 1);
+    return 0;
+}
+
 int process_user_find(const char *name, struct process_user *out, struct error *e)
 {
-    const struct passwd *p = getpwnam(name);
-    if (!p || strlen(name) >= sizeof out->name) return error_set(e, ERR_NOT_FOUND, "there is no user \"%s\"", name);
-    *out = (struct process_user){.uid = p->pw_uid, .gid = p->pw_gid};
-    memcpy(out->name, name, strlen(name) + 1);
-    return 0;
+    if (user_of(getpwnam(name), out) == 0) return 0;
+    return error_set(e, ERR_NOT_FOUND, "there is no user \"%s\"", name);
+}
+
+int process_owner_of(const char *path, struct process_user *out, struct error *e)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) return error_os(e, errno, "cannot look at %s", path);
+    if (user_of(getpwuid(st.st_uid), out) == 0) return 0;
+    return error_set(e, ERR_NOT_FOUND, "%s belongs to user %u, whom nobody knows", path, st.st_uid);
 }
 
 int process_become(const struct process_user *u, struct error *e)

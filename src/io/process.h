@@ -34,6 +34,9 @@ struct process_user {
 /* 0 or ERR_NOT_FOUND ("there is no user \"penny\""). */
 int process_user_find(const char *name, struct process_user *out, struct error *e);
 
+/* Who a file or folder belongs to. 0, ERR_NOT_FOUND (no such file, or nobody has that number), ERR_DENIED. */
+int process_owner_of(const char *path, struct process_user *out, struct error *e);
+
 /* Root only: becomes that user for good, with its groups. 0 or ERR_IO. */
 int process_become(const struct process_user *u, struct error *e);
 

@@ -60,11 +60,11 @@ static void server_start(struct server *v, struct listen_options o, struct liste
 
 static void server_stop(struct server *v)
 {
-    listener_stop(v->listener);
     for (int i = 0; i < 2; i++) loop_stop(v->loops[i]);
     for (int i = 0; i < 2; i++) loop_join(v->loops[i]);
-    for (int i = 0; i < 2; i++) loop_free(v->loops[i]);
+    listener_stop(v->listener); /* too late, and harmless */
     listener_free(v->listener);
+    for (int i = 0; i < 2; i++) loop_free(v->loops[i]);
     assert_int_equal(gate_connections(v->gate), 0);
     gate_free(v->gate);
     world_free(v->world);

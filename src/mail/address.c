@@ -1,7 +1,8 @@
-/* Mail addresses: the Mailbox of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3, and the keys the directory knows them by.
+/* Mail addresses: the Mailbox of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3, and the keys the directory knows them
+ * by.
  *
- * Domains become A-labels by IDNA2008 (RFC 5890, RFC 5891), without the transitional mapping; local parts their canonical
- * caseless form. Addresses of plain ASCII, which is nearly all of them, never reach a library. */
+ * Domains become A-labels by IDNA2008 (RFC 5890, RFC 5891), without the transitional mapping; local parts their
+ * canonical caseless form. Addresses of plain ASCII, which is nearly all of them, never reach a library. */
 #include "mail/address.h"
 
 #include <idn2.h>
@@ -16,10 +17,27 @@ enum { DOMAIN_MAX = 253, LABEL_MAX = 63 }; /* RFC 1035 §2.3.4, without the root
 
 enum { ATEXT = 1, LABEL = 2 }; /* RFC 5321 §4.1.2: of an Atom; of a sub-domain (underscores tolerated) */
 static const uint8_t classes[256] = {
-    ['a' ... 'z'] = ATEXT | LABEL, ['A' ... 'Z'] = ATEXT | LABEL, ['0' ... '9'] = ATEXT | LABEL,
-    ['-'] = ATEXT | LABEL, ['_'] = ATEXT | LABEL,
-    ['!'] = ATEXT, ['#'] = ATEXT, ['$'] = ATEXT, ['%'] = ATEXT, ['&'] = ATEXT, ['\''] = ATEXT, ['*'] = ATEXT, ['+'] = ATEXT,
-    ['/'] = ATEXT, ['='] = ATEXT, ['?'] = ATEXT, ['^'] = ATEXT, ['`'] = ATEXT, ['{'] = ATEXT, ['|'] = ATEXT, ['}'] = ATEXT,
+    ['a' ... 'z'] = ATEXT | LABEL,
+    ['A' ... 'Z'] = ATEXT | LABEL,
+    ['0' ... '9'] = ATEXT | LABEL,
+    ['-'] = ATEXT | LABEL,
+    ['_'] = ATEXT | LABEL,
+    ['!'] = ATEXT,
+    ['#'] = ATEXT,
+    ['$'] = ATEXT,
+    ['%'] = ATEXT,
+    ['&'] = ATEXT,
+    ['\''] = ATEXT,
+    ['*'] = ATEXT,
+    ['+'] = ATEXT,
+    ['/'] = ATEXT,
+    ['='] = ATEXT,
+    ['?'] = ATEXT,
+    ['^'] = ATEXT,
+    ['`'] = ATEXT,
+    ['{'] = ATEXT,
+    ['|'] = ATEXT,
+    ['}'] = ATEXT,
     ['~'] = ATEXT,
     [0x80 ... 0xff] = ATEXT | LABEL, /* RFC 6531 §3.3; whether it is UTF-8 is asked of the whole */
 };
@@ -55,7 +73,8 @@ bool domain_is_literal(struct str domain)
     return domain.n >= 2 && domain.p[0] == '[' && domain.p[domain.n - 1] == ']';
 }
 
-/* address-literal = "[" ( IPv4-address-literal / IPv6-address-literal ) "]" (RFC 5321 §4.1.3); other tags mean nothing to us. */
+/* address-literal = "[" ( IPv4-address-literal / IPv6-address-literal ) "]" (RFC 5321 §4.1.3); other tags mean nothing
+ * to us. */
 static int literal_key(struct arena *a, struct str domain, struct str *key)
 {
     struct str inside = str_sub(domain, 1, domain.n - 1);
@@ -98,7 +117,8 @@ struct str domain_shown(struct arena *a, struct str key)
     if (idn2_to_unicode_8z8z(arena_cstr(a, key), &made, 0)) return key;
     struct str shown = arena_str(a, str_c(made)), again;
     idn2_free(made);
-    return domain_key(a, shown, &again) == 0 && str_eq(again, key) ? shown : key; /* a broken A-label may hide anything */
+    /* a broken A-label may hide anything */
+    return domain_key(a, shown, &again) == 0 && str_eq(again, key) ? shown : key;
 }
 
 bool domain_within(struct str domain, struct str parent)
@@ -132,7 +152,10 @@ int address_key(struct arena *a, struct address addr, struct address *key)
     return 0;
 }
 
-bool address_key_eq(struct address a, struct address b) { return str_eq(a.local, b.local) && str_eq(a.domain, b.domain); }
+bool address_key_eq(struct address a, struct address b)
+{
+    return str_eq(a.local, b.local) && str_eq(a.domain, b.domain);
+}
 
 /* Dot-string = Atom *("." Atom): how many bytes at the front of s are one; 0 if it is broken. */
 static size_t dot_string(struct str s)
@@ -171,7 +194,8 @@ struct str address_str(struct arena *a, struct address addr)
     return buf_str(b);
 }
 
-/* Quoted-string = DQUOTE *QcontentSMTP DQUOTE; s is behind the first DQUOTE. Bytes taken, with the last one; 0 if broken. */
+/* Quoted-string = DQUOTE *QcontentSMTP DQUOTE; s is behind the first DQUOTE. Bytes taken, with the last one; 0 if
+ * broken. */
 static size_t quoted_string(struct arena *a, struct str s, struct str *meaning)
 {
     char *unescaped = NULL;

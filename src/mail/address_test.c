@@ -34,7 +34,8 @@ static void makes_keys_of_domains(void **state)
         {S("M\xc3\x9cLLER\xe3\x80\x82" "Example"), S("xn--mller-kva.example")}, /* ideographic full stop */
         {S("stra\xc3\x9f" "e.example"), S("xn--strae-oqa.example")},            /* not transitional */
         {S("\xe4\xbe\x8b\xe5\xad\x90.example"), S("xn--fsqu00a.example")},
-        {S(LABEL_63 "." LABEL_63 "." LABEL_63 ".dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"), /* 252 */
+        /* 252 */
+        {S(LABEL_63 "." LABEL_63 "." LABEL_63 ".dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"),
          S(LABEL_63 "." LABEL_63 "." LABEL_63 ".dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd")},
         {S(LABEL_63 "." LABEL_63 "." LABEL_63 "." LABEL_63), STR_NONE}, /* 255 */
         {S(LABEL_63 "x.example"), STR_NONE},

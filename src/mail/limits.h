@@ -7,9 +7,12 @@
 
 /* SMTP lines and sizes */
 enum {
-    LIMIT_SMTP_LINE = 4096,            /* command line with CRLF: 512 in RFC 5321 §4.5.3.1.4, longer for parameters of the extensions (RFC 3461 §4.3, RFC 6531 §3.4) */
+    /* command line with CRLF: 512 in RFC 5321 §4.5.3.1.4, longer for parameters of the extensions (RFC 3461 §4.3,
+     * RFC 6531 §3.4) */
+    LIMIT_SMTP_LINE = 4096,
     LIMIT_SMTP_AUTH_LINE = 12288,      /* RFC 4954 §4 */
-    LIMIT_LOCAL_PART = 64,             /* RFC 5321 §4.5.3.1.1; of addresses made here. Others' (VERP, SRS) go up to LIMIT_PATH */
+    /* RFC 5321 §4.5.3.1.1; of addresses made here. Others' (VERP, SRS) go up to LIMIT_PATH */
+    LIMIT_LOCAL_PART = 64,
     LIMIT_DOMAIN = 255,                /* RFC 5321 §4.5.3.1.2 */
     LIMIT_PATH = 256,                  /* RFC 5321 §4.5.3.1.3, without the angle brackets */
     LIMIT_SMTP_PARAMETERS = 12,        /* of one MAIL or RCPT; more than any set of extensions has */

@@ -8,7 +8,8 @@ enum special_use { USE_NONE, USE_INBOX, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRAS
 
 struct str special_use_attribute(enum special_use use); /* "\Drafts"; empty for none and the inbox */
 struct str special_use_name(enum special_use use);      /* what we call it when we make it: "Drafts", "INBOX" */
-enum special_use special_use_of(struct str attribute);  /* of an attribute, ASCII case ignored; USE_NONE if it is another */
+/* of an attribute, ASCII case ignored; USE_NONE if it is another */
+enum special_use special_use_of(struct str attribute);
 
 /* Checks and normalises one level: NFC, no control characters, no '/', not empty, at most LIMIT_MAILBOX_NAME bytes.
  * 0, ERR_SYNTAX or ERR_TOO_LONG. */

@@ -16,7 +16,8 @@ struct uid_set { /* sorted, disjoint, not adjacent */
     size_t cap;
 };
 
-void uid_set_add(struct arena *a, struct uid_set *s, uid first, uid last); /* amortised O(1) when ascending, else O(n) */
+/* amortised O(1) when ascending, else O(n) */
+void uid_set_add(struct arena *a, struct uid_set *s, uid first, uid last);
 bool uid_set_has(const struct uid_set *s, uid u);                          /* O(log n) */
 uint64_t uid_set_count(const struct uid_set *s);
 

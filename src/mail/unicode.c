@@ -33,7 +33,7 @@ static int look_at(struct str s, bool *ascii)
 }
 
 /* Moves a result of the library into the arena: it lies in `mine` already if that was large enough. */
-static int keep(struct arena *a, uint8_t *made, uint8_t *mine, size_t n, struct str *out)
+static int keep(struct arena *a, uint8_t *made, const uint8_t *mine, size_t n, struct str *out)
 {
     if (!made) return ERR_SYNTAX;
     *out = str_of(made, n);

@@ -31,15 +31,30 @@ static struct reply judge_header(void *arg, struct arena *a, struct str header)
     return (struct reply){0};
 }
 
+/* May the account still send, and is what it logged in with still good? Both may have changed since. */
+static bool is_welcome(const struct smtp_session *s, const struct reception *r)
+{
+    if (s->trusted) return true;
+    const struct directory_account *account = directory_account_by_id(r->directory, s->who.account);
+    if (!account || account->disabled) return false;
+    for (size_t i = 0; i < account->n_credentials; i++)
+        if (account->credentials[i].id == s->who.credential) return true;
+    return false;
+}
+
 static FIBER struct reply on_mail(struct smtp_session *s, struct smtp_tx *tx)
 {
     struct reception *r = reception_begin(s, tx);
+    bool limited = r->t.account && !r->t.trusted;
     r->rules = (struct incoming_rules){
         .submission = true,
         .hide_client = !msa_of(r)->show_client,
+        .per_hour = limited ? msa_of(r)->per_hour : 0,
+        .per_day = limited ? msa_of(r)->per_day : 0,
         .judge = judge_header,
         .arg = r,
     };
+    if (!is_welcome(s, r)) return R(550, E(5, 7, 1), "this log-in is not valid any more");
     if (!address_is_null(tx->from.address) && !may_send(r, tx->arena, tx->from.address))
         return R(550, E(5, 7, 1), "you may not send as this address");
     return R(250, E(2, 1, 0), "sender taken down");
@@ -53,14 +68,13 @@ static struct reply over_limit(const char *span, int64_t limit, utc_us ends)
     return R(450, E(4, 7, 1), "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span, STR_FMT(buf_str(&b)));
 }
 
-static struct reply judge_amount(const struct reception *r, const struct smtp_tx *tx)
+/* Judged at each recipient, before the letter, and once more by the store in the commit: other sessions of the account send as well. */
+static struct reply judge_amount(const struct reception *r, size_t recipients)
 {
-    if (r->t.account == 0) return (struct reply){0};
-    const struct msa *msa = msa_of(r);
+    if (r->rules.per_hour == 0) return (struct reply){0};
     struct submission_usage used = store_submission_usage(r->desk->queue->store, r->t.account, r->t.at);
-    int64_t now = (int64_t)tx->rcpt_n + 1;
-    if (used.hour + now > msa->per_hour) return over_limit("n hour", msa->per_hour, used.hour_ends);
-    if (used.day + now > msa->per_day) return over_limit(" day", msa->per_day, used.day_ends);
+    if (used.hour + (int64_t)recipients > r->rules.per_hour) return over_limit("n hour", r->rules.per_hour, used.hour_ends);
+    if (used.day + (int64_t)recipients > r->rules.per_day) return over_limit(" day", r->rules.per_day, used.day_ends);
     return (struct reply){0};
 }
 
@@ -82,17 +96,23 @@ static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, co
 {
     const struct route *route = reception_route(s, tx, to, mark);
     if (route->refusal.code) return route->refusal;
-    struct reply refusal = judge_amount(tx->mark, tx);
+    struct reply refusal = judge_amount(tx->mark, tx->rcpt_n + 1);
     if (refusal.code) return refusal;
     if (route->foreign) return judge_foreign(s, tx, route);
     return R(250, E(2, 1, 5), "recipient taken down");
+}
+
+static FIBER struct reply on_data(struct smtp_session *s, struct smtp_tx *tx)
+{
+    struct reply refusal = judge_amount(tx->mark, tx->rcpt_n);
+    return refusal.code ? refusal : reception_data(s, tx);
 }
 
 const struct smtp_policy msa_policy = {
     .connect = on_connect,
     .mail = on_mail,
     .rcpt = on_rcpt,
-    .data = reception_data,
+    .data = on_data,
     .bytes = reception_bytes,
     .end = reception_end,
     .done = reception_done,

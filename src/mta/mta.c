@@ -74,14 +74,29 @@ static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, co
     return R(250, E(2, 1, 5), "recipient taken down");
 }
 
-const struct smtp_policy mta_policy = {
-    .connect = on_connect,
-    .mail = on_mail,
-    .rcpt = on_rcpt,
-    .data = reception_data,
-    .bytes = reception_bytes,
-    .end = reception_end,
-    .done = reception_done,
-    .refused = reception_refused,
-    .closed = reception_closed,
-};
+/* Where an address of ours leads, one final address a line (RFC 5321 §3.5.2). */
+static FIBER struct reply on_expn(struct smtp_session *s, struct str what, struct buf *out)
+{
+    const struct reception_desk *desk = s->service->agent;
+    struct address address;
+    struct str rest = what.n > 1 && what.p[0] == '<' && what.p[what.n - 1] == '>' ? str_sub(what, 1, what.n - 1) : what;
+    if (address_parse(s->cmd, rest, &address) != 0) return R(501, E(5, 1, 3), "EXPN wants an address");
+    const struct directory *d = store_directory_in(s->cmd, desk->queue->store);
+    struct route route;
+    route_resolve(s->cmd, d, &desk->queue->rules, address, s->local.ip, -1, &route);
+    for (size_t i = 0; i < route.n && !route.refusal.code && !route.relay; i++) {
+        buf_char(out, '<');
+        address_put(out, route.targets[i].final);
+        buf_lit(out, ">\n");
+    }
+    if (route.refusal.code) return route.refusal;
+    if (route.relay) return R(550, E(5, 1, 1), "no such address here");
+    return R(250, E(2, 5, 0), "that is all");
+}
+
+#define MTA_POLICY \
+    .connect = on_connect, .mail = on_mail, .rcpt = on_rcpt, .data = reception_data, .bytes = reception_bytes, \
+    .end = reception_end, .done = reception_done, .refused = reception_refused, .closed = reception_closed
+
+const struct smtp_policy mta_policy = {MTA_POLICY};
+const struct smtp_policy mta_policy_with_expn = {MTA_POLICY, .expn = on_expn};

@@ -9,5 +9,6 @@ struct mta {
 };
 
 extern const struct smtp_policy mta_policy;
+extern const struct smtp_policy mta_policy_with_expn; /* answers EXPN too; the session offers it to trusted clients only */
 
 #endif

@@ -15,7 +15,8 @@
 static struct address fixture_key(struct arena *a, struct str text)
 {
     struct address typed, key;
-    if (address_parse(a, text, &typed) != 0 || address_key(a, typed, &key) != 0) assert(!"a wrong address in the fixture");
+    bool right = address_parse(a, text, &typed) == 0 && address_key(a, typed, &key) == 0;
+    assert(right);
     return key;
 }
 

@@ -16,11 +16,16 @@ struct incoming {
     struct arena *arena;
     const struct transaction *t;
     const struct incoming_rules *rules;
+    const struct incoming_recipient *rcpt;
+    size_t n_rcpt;
     struct body *body;
+    bool enveloped;
     struct mime_parser *parser;
-    struct buf *header;           /* the header as it came, until it is whole; kept for the loop check */
+    struct buf *header;           /* the header as it came, until it is whole */
     bool header_done;
     char last[2]; /* the last bytes, to see whether it ends with CRLF */
+    struct str *delivered_to; /* the Delivered-To fields it came with */
+    size_t n_delivered_to;
     struct reply refusal;
 };
 
@@ -29,9 +34,10 @@ static void refuse(struct incoming *in, struct reply r)
     if (in->refusal.code == 0) in->refusal = r;
 }
 
-static struct reply reply_of_error(int code)
+static struct reply reply_of_error(int code, const struct error *e)
 {
     switch (code) {
+    case ERR_DENIED: return R(450, E(4, 7, 1), "%s", e->text); /* the submitter's limit */
     case ERR_NO_SPACE: return R(452, E(4, 3, 1), "the disk is full; try again later");
     case ERR_UNAVAILABLE: return R(451, E(4, 3, 0), "the store takes nothing at the moment; try again later");
     case ERR_TOO_LONG: return R(552, E(5, 3, 4), "the message is too large");
@@ -39,10 +45,11 @@ static struct reply reply_of_error(int code)
     }
 }
 
-struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t, const struct incoming_rules *rules)
+struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t, const struct incoming_rules *rules,
+                                const struct incoming_recipient *rcpt, size_t n)
 {
     struct incoming *in = arena_new_of(a, struct incoming);
-    *in = (struct incoming){.queue = q, .arena = a, .t = t, .rules = rules};
+    *in = (struct incoming){.queue = q, .arena = a, .t = t, .rules = rules, .rcpt = rcpt, .n_rcpt = n};
     in->body = body_begin(q->store, a);
     in->parser = mime_parser_new(a);
     in->header = buf_in(a, 2 * LIMIT_HEADER);
@@ -51,13 +58,31 @@ struct incoming *incoming_begin(const struct queue *q, struct arena *a, const st
 
 /* ---- the bytes ---- */
 
+static struct trace_recipient *recipients_of(const struct incoming *in)
+{
+    struct trace_recipient *v = arena_array(in->arena, in->n_rcpt, sizeof *v);
+    for (size_t i = 0; i < in->n_rcpt; i++) {
+        v[i].path = in->rcpt[i].path;
+        if (in->rcpt[i].route->n == 1) v[i].final = in->rcpt[i].route->targets[0].final;
+    }
+    return v;
+}
+
+/* A letter too large for memory takes its envelope along into its pack. */
+static void envelop(struct incoming *in)
+{
+    body_envelope(in->body, &in->t->from, recipients_of(in), in->n_rcpt, in->t->at);
+    in->enveloped = true;
+}
+
 static FIBER void keep(struct incoming *in, struct str bytes)
 {
     if (bytes.n == 0 || in->refusal.code) return;
     struct error e = {0};
+    if (!in->enveloped && body_size(in->body) + (int64_t)bytes.n > LIMIT_BODY_MEMORY) envelop(in);
     int r = body_write(in->body, bytes, &e);
     if (r) {
-        refuse(in, reply_of_error(r));
+        refuse(in, reply_of_error(r, &e));
         return;
     }
     mime_parser_feed(in->parser, bytes);
@@ -66,9 +91,33 @@ static FIBER void keep(struct incoming *in, struct str bytes)
     in->last[1] = bytes.p[bytes.n - 1];
 }
 
-static void judge_header(struct incoming *in, struct str header)
+/* Reads the fields once: each recipient is compared with them later, and there may be many of both. */
+static void note_delivered_to(struct incoming *in, struct str header)
 {
-    if (header.n > LIMIT_HEADER)
+    struct imf_field field;
+    size_t from = 0;
+    in->delivered_to = arena_array(in->arena, LIMIT_RECEIVED_FIELDS, sizeof *in->delivered_to);
+    while (imf_find_field(header, S("Delivered-To"), &from, &field)) {
+        if (in->n_delivered_to == LIMIT_RECEIVED_FIELDS) {
+            refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Delivered-To fields", LIMIT_RECEIVED_FIELDS));
+            return;
+        }
+        in->delivered_to[in->n_delivered_to++] = arena_str(in->arena, str_trim(field.body));
+    }
+}
+
+/* Was more gathered than a header may have, and does that break off inside a line? Then where the header ends is not known. */
+static bool breaks_off(struct str gathered, struct imf_header h)
+{
+    return gathered.n > LIMIT_HEADER && !h.separated && str_find_char(str_skip(gathered, h.size), '\n') == gathered.n - h.size;
+}
+
+static void judge_header(struct incoming *in, struct str gathered)
+{
+    struct imf_header h = imf_header_of(gathered);
+    struct str header = str_head(gathered, h.size);
+    note_delivered_to(in, header);
+    if (header.n > LIMIT_HEADER || breaks_off(gathered, h))
         refuse(in, R(552, E(5, 3, 4), "the header is longer than %d bytes", LIMIT_HEADER));
     else if (imf_count_received(header) >= LIMIT_RECEIVED_FIELDS) /* RFC 5321 §6.3 */
         refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Received fields", LIMIT_RECEIVED_FIELDS));
@@ -92,7 +141,7 @@ static FIBER void pass_header(struct incoming *in)
     static const struct str submission_removes[] = {S_INIT("Bcc"), S_INIT("Resent-Bcc"), S_INIT("Return-Path")};
     struct str gathered = buf_str(in->header);
     in->header_done = true;
-    judge_header(in, str_head(gathered, imf_header_of(gathered).size));
+    judge_header(in, gathered);
     if (in->refusal.code) return;
 
     bool submission = in->rules->submission;
@@ -172,17 +221,17 @@ static struct body_facts facts_of(struct arena *a, const struct mime_derived *d,
 
 static bool address_needs_utf8(struct address a) { return !str_is_ascii(a.local) || !str_is_ascii(a.domain); }
 
-static bool needs_utf8(const struct incoming *in, const struct mime_letter *letter, const struct incoming_recipient *rcpt, size_t n)
+static bool needs_utf8(const struct incoming *in, const struct mime_letter *letter)
 {
     if (letter->traits & MIME_HEADER_8BIT || address_needs_utf8(in->t->from.address)) return true;
-    for (size_t i = 0; i < n; i++)
-        if (address_needs_utf8(rcpt[i].path.address)) return true;
+    for (size_t i = 0; i < in->n_rcpt; i++)
+        if (address_needs_utf8(in->rcpt[i].path.address)) return true;
     return false;
 }
 
 /* ---- prefixes ---- */
 
-static struct str received_field(struct incoming *in, const struct incoming_recipient *rcpt, size_t n)
+static struct str received_field(struct incoming *in)
 {
     const struct transaction *t = in->t;
     struct buf id = BUF(16);
@@ -200,7 +249,7 @@ static struct str received_field(struct incoming *in, const struct incoming_reci
         .tls_version = t->tls_version,
         .tls_cipher = t->tls_cipher,
         .id = buf_str(&id),
-        .rcpt = n == 1 ? &rcpt[0].path.address : NULL,
+        .rcpt = in->n_rcpt == 1 ? &in->rcpt[0].path.address : NULL,
         .at = t->at,
     };
     struct buf *field = buf_in(in->arena, 8192);
@@ -260,8 +309,11 @@ static bool is_planned(const struct route_target *const *done, size_t n, struct 
 
 static bool is_loop(const struct incoming *in, struct address final) /* RFC 5321 §6.3 */
 {
+    if (in->n_delivered_to == 0) return false;
     struct str text = address_str(in->arena, final);
-    return imf_was_delivered_to(str_head(buf_str(in->header), imf_header_of(buf_str(in->header)).size), text);
+    for (size_t i = 0; i < in->n_delivered_to; i++)
+        if (str_ieq(in->delivered_to[i], text)) return true;
+    return false;
 }
 
 static void plan_target(struct planning *p, uint32_t index, const struct incoming_recipient *rcpt, const struct route_target *target)
@@ -284,48 +336,49 @@ static void plan_target(struct planning *p, uint32_t index, const struct incomin
     }
 }
 
-/* Plans every recipient; a final address that two recipients share gets one copy. */
-static void plan_all(struct planning *p, const struct incoming_recipient *rcpt, size_t n, struct trace_recipient *traced)
+/* Plans every recipient; a final address that two recipients share gets one copy. Where an alias leads on to several, those who
+ * have the letter already are passed over; a recipient that leads to nobody else is a loop. */
+static void plan_all(struct planning *p)
 {
     struct arena *a = p->in->arena;
-    size_t targets = 0, done_n = 0;
+    const struct incoming_recipient *rcpt = p->in->rcpt;
+    size_t n = p->in->n_rcpt, targets = 0, done_n = 0;
     for (size_t i = 0; i < n; i++) targets += rcpt[i].route->n;
     const struct route_target **done = arena_array(a, targets, sizeof *done);
     for (size_t i = 0; i < n; i++) {
-        traced[i].path = rcpt[i].path;
-        if (rcpt[i].route->n == 1) traced[i].final = rcpt[i].route->targets[0].final;
+        size_t loops = 0;
         for (size_t t = 0; t < rcpt[i].route->n; t++) {
             const struct route_target *target = &rcpt[i].route->targets[t];
             if (is_loop(p->in, target->final)) {
-                p->results[i] = R(554, E(5, 4, 6), "this message has been delivered here before: a loop");
-                break;
+                loops++;
+                continue;
             }
             if (is_planned(done, done_n, target->final)) continue;
             done[done_n++] = target;
             plan_target(p, (uint32_t)i, &rcpt[i], target);
         }
+        if (loops == rcpt[i].route->n)
+            p->results[i] = R(554, E(5, 4, 6), "this message has been delivered here before: a loop");
     }
 }
 
 /* ---- the end ---- */
 
-static FIBER int finish_body(struct incoming *in)
+static FIBER int finish_body(struct incoming *in, struct error *e)
 {
     if (!in->header_done) pass_header(in);
     if (in->refusal.code) return 0;
     bool whole_line = in->last[0] == '\r' && in->last[1] == '\n';
     if (!whole_line) keep(in, S("\r\n"));
-    struct error e = {0};
-    return in->refusal.code ? 0 : body_finish(in->body, &e);
+    return in->refusal.code ? 0 : body_finish(in->body, e);
 }
 
-static FIBER int accept_all(struct incoming *in, const struct incoming_recipient *rcpt, size_t n, struct reply *results)
+static FIBER int accept_all(struct incoming *in, struct reply *results, struct error *e)
 {
     struct arena *a = in->arena;
     struct mime_letter *letter = mime_parser_end(in->parser);
     struct mime_derived derived = mime_derive(a, letter);
     struct body_facts facts = facts_of(a, &derived, body_sha256(in->body));
-    struct trace_recipient *traced = arena_array(a, n, sizeof *traced);
     struct acceptance acceptance = {
         .id = in->t->id,
         .session = in->t->session,
@@ -333,39 +386,46 @@ static FIBER int accept_all(struct incoming *in, const struct incoming_recipient
         .received_at = in->t->at,
         .from = in->t->from,
         .needs_8bit = letter->traits & MIME_BODY_8BIT,
-        .needs_utf8 = needs_utf8(in, letter, rcpt, n),
+        .needs_utf8 = needs_utf8(in, letter),
         .body = in->body,
-        .prefix = received_field(in, rcpt, n),
+        .prefix = received_field(in),
         .facts = &facts,
-        .recipients = traced,
-        .n_recipients = n,
-        .submitted_recipients = in->rules->submission && in->t->account ? (uint32_t)n : 0,
+        .recipients = recipients_of(in),
+        .n_recipients = in->n_rcpt,
+        .submitted_recipients = in->rules->per_hour ? (uint32_t)in->n_rcpt : 0,
+        .per_hour = in->rules->per_hour,
+        .per_day = in->rules->per_day,
     };
     struct planning p = {.in = in, .acceptance = &acceptance, .facts = &facts, .results = results};
     record_begin(&p.record, a, in->t, body_size(in->body));
-    plan_all(&p, rcpt, n, traced);
+    plan_all(&p);
     if (acceptance.n_deliveries == 0) return 0; /* every recipient is a loop */
     record_accepted(&p.record);
     acceptance.events = p.record.events;
     acceptance.n_events = p.record.n;
-    struct error e = {0};
-    return store_accept(in->queue->store, &acceptance, &e);
+    return store_accept(in->queue->store, &acceptance, e);
 }
 
-static void answer_all(const struct incoming *in, const struct incoming_recipient *rcpt, size_t n, struct reply *results, struct reply r)
+/* A letter's refusals are recorded up to LIMIT_REFUSALS_TRACED recipients, then counted. */
+static void answer_all(const struct incoming *in, struct reply *results, struct reply r)
 {
-    if (r.code >= 400) record_refused(in->queue->store, in->t, &r);
-    for (size_t i = 0; i < n; i++) {
+    struct store *store = in->queue->store;
+    size_t refused = 0;
+    if (r.code >= 400) record_refused(store, in->t, &r);
+    for (size_t i = 0; i < in->n_rcpt; i++) {
         if (results[i].code == 0) results[i] = r;
-        else record_refused_command(in->queue->store, in->t, address_str(in->arena, rcpt[i].path.address), &results[i]);
+        else if (refused++ < LIMIT_REFUSALS_TRACED)
+            record_refused_command(store, in->t, address_str(in->arena, in->rcpt[i].path.address), &results[i]);
     }
+    if (refused > LIMIT_REFUSALS_TRACED) record_refused_more(store, in->t, (int64_t)refused - LIMIT_REFUSALS_TRACED);
 }
 
-FIBER void incoming_end(struct incoming *in, const struct incoming_recipient *rcpt, size_t n, struct reply *results)
+FIBER void incoming_end(struct incoming *in, struct reply *results)
 {
-    for (size_t i = 0; i < n; i++) results[i] = (struct reply){0};
-    int r = finish_body(in);
-    if (in->refusal.code == 0 && r == 0) r = accept_all(in, rcpt, n, results);
-    if (r) refuse(in, reply_of_error(r));
-    answer_all(in, rcpt, n, results, in->refusal.code ? in->refusal : R(250, E(2, 0, 0), "stored"));
+    struct error e = {0};
+    for (size_t i = 0; i < in->n_rcpt; i++) results[i] = (struct reply){0};
+    int r = finish_body(in, &e);
+    if (in->refusal.code == 0 && r == 0) r = accept_all(in, results, &e);
+    if (r) refuse(in, reply_of_error(r, &e));
+    answer_all(in, results, in->refusal.code ? in->refusal : R(250, E(2, 0, 0), "stored"));
 }

@@ -15,15 +15,12 @@ struct unanswered { /* messages accepted since the last bytes went out to the cl
 
 static const struct reception_desk *desk_of(const struct smtp_session *s) { return s->service->agent; }
 
-static void drop_directory(void *d) { directory_unref(d); }
-
 struct reception *reception_begin(struct smtp_session *s, struct smtp_tx *tx)
 {
     struct reception *r = arena_new_of(tx->arena, struct reception);
     r->desk = desk_of(s);
     r->t = smtp_facts(s, tx);
-    r->directory = store_directory(r->desk->queue->store);
-    arena_defer(tx->arena, drop_directory, (void *)(uintptr_t)r->directory);
+    r->directory = store_directory_in(tx->arena, r->desk->queue->store);
     tx->mark = r;
     return r;
 }
@@ -41,7 +38,9 @@ FIBER struct reply reception_data(struct smtp_session *s, struct smtp_tx *tx)
 {
     (void)s;
     struct reception *r = tx->mark;
-    r->incoming = incoming_begin(r->desk->queue, tx->arena, &r->t, &r->rules);
+    struct incoming_recipient *rcpt = arena_array(tx->arena, tx->rcpt_n, sizeof *rcpt);
+    for (size_t i = 0; i < tx->rcpt_n; i++) rcpt[i] = (struct incoming_recipient){tx->rcpt[i].path, tx->rcpt[i].mark};
+    r->incoming = incoming_begin(r->desk->queue, tx->arena, &r->t, &r->rules, rcpt, tx->rcpt_n);
     return R(354, E_NONE, "go ahead");
 }
 
@@ -84,9 +83,7 @@ static void note_unanswered(struct smtp_session *s, int64_t id)
 FIBER void reception_end(struct smtp_session *s, struct smtp_tx *tx, struct reply *results)
 {
     struct reception *r = tx->mark;
-    struct incoming_recipient *rcpt = arena_array(tx->arena, tx->rcpt_n, sizeof *rcpt);
-    for (size_t i = 0; i < tx->rcpt_n; i++) rcpt[i] = (struct incoming_recipient){tx->rcpt[i].path, tx->rcpt[i].mark};
-    incoming_end(r->incoming, rcpt, tx->rcpt_n, results);
+    incoming_end(r->incoming, results);
     if (any_accepted(results, tx->rcpt_n)) note_unanswered(s, tx->id);
     log_message(s, tx, r, &results[0]);
 }

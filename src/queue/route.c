@@ -10,6 +10,7 @@ struct walk {
     const struct route_rules *rules;
     struct route *route;
     size_t cap;
+    int steps; /* look-ups made, so that aliases of many aliases of many aliases end */
     bool too_many, disabled;
 };
 
@@ -106,7 +107,7 @@ static bool expand_local(struct walk *w, const struct directory_domain *domain, 
 /* False when there is no such address. */
 static bool expand(struct walk *w, struct address key, int depth)
 {
-    if (depth > LIMIT_ALIAS_DEPTH) {
+    if (depth > LIMIT_ALIAS_DEPTH || ++w->steps > 10 * LIMIT_ALIAS_TARGETS) {
         w->too_many = true;
         return true;
     }

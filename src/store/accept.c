@@ -1,7 +1,7 @@
 /* Accepting a letter: everything one 250 promises, in one transaction (design.md, "The life of a message").
  *
- * The body is in a pack and synced before the transaction begins. Then the rows: the body, an email and an entry for each delivery,
- * what waits in the queue, the counters of the submitter, and one row of the record. */
+ * The body is in a pack and synced before the transaction begins. Then the rows: the body, an email and an entry for
+ * each delivery, what waits in the queue, the counters of the submitter, and one row of the record. */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -27,8 +27,11 @@ int accept_place(struct store *s, struct job **jobs, size_t n)
         if (body_stream(a->body)) continue; /* has a place since it was finished */
         struct str bytes = body_bytes(a->body);
         w->pieces[records] = (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
-        w->records[records] = (struct pack_record){.body = body_id(a->body), .envelope = envelope_of(s, a),
-                                                   .pieces = &w->pieces[records], .n_pieces = 1, .length = (int64_t)bytes.n};
+        w->records[records] = (struct pack_record){.body = body_id(a->body),
+                                                   .envelope = envelope_of(s, a),
+                                                   .pieces = &w->pieces[records],
+                                                   .n_pieces = 1,
+                                                   .length = (int64_t)bytes.n};
         records++;
     }
     if (records == 0) return 0;
@@ -106,9 +109,10 @@ static int put_thread(struct store *s, int64_t account, uint64_t hash, int64_t t
     return r;
 }
 
-/* The thread of a letter in an account: that of the first of its Message-IDs which is known there, else its own. All of them belong
- * to it from now on; what a Message-ID belongs to never changes. */
-static int assign_thread(struct store *s, int64_t account, const struct body_facts *f, int64_t email, int64_t *thread, struct error *e)
+/* The thread of a letter in an account: that of the first of its Message-IDs which is known there, else its own. All of
+ * them belong to it from now on; what a Message-ID belongs to never changes. */
+static int assign_thread(struct store *s, int64_t account, const struct body_facts *f, int64_t email, int64_t *thread,
+                         struct error *e)
 {
     size_t n = f->n_thread_refs < THREAD_REFS ? f->n_thread_refs : THREAD_REFS, known = n;
     bool is_new = false;
@@ -131,8 +135,8 @@ static int assign_thread(struct store *s, int64_t account, const struct body_fac
     return 0;
 }
 
-static int insert_email(struct store *s, const struct acceptance *a, const struct delivery *d, const struct entry *entry, int64_t thread,
-                        struct error *e)
+static int insert_email(struct store *s, const struct acceptance *a, const struct delivery *d,
+                        const struct entry *entry, int64_t thread, struct error *e)
 {
     char *prefixes = arena_alloc(s->writer.arena, d->prefix.n + a->prefix.n);
     memcpy(prefixes, d->prefix.p ? d->prefix.p : "", d->prefix.n);
@@ -209,6 +213,15 @@ static int insert_queued(struct store *s, const struct acceptance *a, int64_t nu
     return q_run(&q, e);
 }
 
+/* Sessions of one account that send at the same time are told apart only here. */
+static int over_limit(struct error *e, const char *span, int64_t limit, utc_us ends)
+{
+    char text[40];
+    struct buf b = BUF_OVER(text);
+    time_put_rfc3339(&b, ends);
+    return error_set(e, ERR_DENIED, "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span, STR_FMT(buf_str(&b)));
+}
+
 static int count_submission(struct store *s, const struct acceptance *a, struct error *e)
 {
     struct account_row *account;
@@ -217,6 +230,8 @@ static int count_submission(struct store *s, const struct acceptance *a, struct 
     account->usage = submission_roll(account->usage, a->received_at);
     account->usage.hour += a->submitted_recipients;
     account->usage.day += a->submitted_recipients;
+    if (a->per_hour && account->usage.hour > a->per_hour) return over_limit(e, "n hour", a->per_hour, account->usage.hour_ends);
+    if (a->per_day && account->usage.day > a->per_day) return over_limit(e, " day", a->per_day, account->usage.day_ends);
     rows_touch_submission(s, account);
     return 0;
 }

@@ -1,5 +1,6 @@
-/* Domains, accounts and settings: rows and the next directory snapshot, changed together. What is there is asked of the snapshot that
- * the group is making, so that two changes of one group see each other. Ids of accounts do not depend on addresses. */
+/* Domains, accounts and settings: rows and the next directory snapshot, changed together. What is there is asked of the
+ * snapshot that the group is making, so that two changes of one group see each other. Ids of accounts do not depend on
+ * addresses. */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -28,11 +29,14 @@ static int run_domain_add(struct store *s, void *args, struct error *e)
 {
     const struct domain_request *d = args;
     struct directory *dir = writer_directory(s);
-    if (directory_domain(dir, d->key)) return error_set(e, ERR_EXISTS, "the domain %.*s is there already", STR_FMT(d->key));
+    if (directory_domain(dir, d->key))
+        return error_set(e, ERR_EXISTS, "the domain %.*s is there already", STR_FMT(d->key));
     const struct directory_domain *of = d->alias_of.n ? directory_domain(dir, d->alias_of) : NULL;
     if (d->alias_of.n && !of) return error_set(e, ERR_NOT_FOUND, "there is no domain %.*s", STR_FMT(d->alias_of));
     if (of && of->alias_of) return error_set(e, ERR_CONFLICT, "%.*s is an alias itself", STR_FMT(d->alias_of));
-    struct directory_domain fresh = {.id = store_new_id(s), .key = d->key, .shown = domain_shown(s->writer.arena, d->key)};
+    struct directory_domain fresh = {.id = store_new_id(s),
+                                     .key = d->key,
+                                     .shown = domain_shown(s->writer.arena, d->key)};
     struct query q = db_query(s->writer.db, SQL_DOMAIN_INSERT);
     q_int(&q, fresh.id);
     q_text(&q, d->key);
@@ -86,7 +90,8 @@ static int run_domain_remove(struct store *s, void *args, struct error *e)
     directory_each_account(dir, count_account, &t);
     directory_scan_aliases(dir, count_alias, &t);
     directory_each_domain(dir, count_domain, &t);
-    if (t.others) return error_set(e, ERR_CONFLICT, "%zu addresses or alias domains still use %.*s", t.others, STR_FMT(d->key));
+    if (t.others)
+        return error_set(e, ERR_CONFLICT, "%zu addresses or alias domains still use %.*s", t.others, STR_FMT(d->key));
     int64_t id = domain->id;
     for (size_t i = 0; i < t.n_roles; i++) {
         int64_t row = directory_alias_row(t.roles[i]);
@@ -131,7 +136,8 @@ static const struct job_kind catch_all_job = {"domain catch-all", run_catch_all,
 FIBER int store_domain_add(struct store *s, struct str domain_key, struct str alias_of_key, struct error *e)
 {
     if (domain_key.n == 0 || domain_key.n > DIRECTORY_ADDRESS_MAX) return error_set(e, ERR_SYNTAX, "not a domain");
-    return store_job(s, &domain_add_job, &(struct domain_request){domain_key, alias_of_key, {STR_NONE, STR_NONE}}, 0, e);
+    return store_job(s, &domain_add_job, &(struct domain_request){domain_key, alias_of_key, {STR_NONE, STR_NONE}}, 0,
+                     e);
 }
 
 FIBER int store_domain_remove(struct store *s, struct str domain_key, struct error *e)
@@ -191,7 +197,8 @@ static int insert_credential(struct store *s, int64_t account, const struct dire
     return q_run(&q, e);
 }
 
-static int insert_account(struct store *s, const struct directory_account *a, const struct directory_domain *domain, struct error *e)
+static int insert_account(struct store *s, const struct directory_account *a, const struct directory_domain *domain,
+                          struct error *e)
 {
     utc_us now = clock_utc(s->world);
     int64_t uid_validity = now / US_PER_S;
@@ -234,12 +241,20 @@ static int run_account_add(struct store *s, void *args, struct error *e)
     const struct directory_domain *domain = directory_domain(dir, n->key.domain);
     const struct directory_alias *alias = directory_alias(dir, n->key);
     if (!domain) return error_set(e, ERR_NOT_FOUND, "the domain %.*s is not hosted here", STR_FMT(n->key.domain));
-    if (domain->alias_of) return error_set(e, ERR_NOT_FOUND, "%.*s is an alias of %.*s", STR_FMT(n->key.domain), STR_FMT(domain->alias_of->key));
+    if (domain->alias_of)
+        return error_set(e, ERR_NOT_FOUND, "%.*s is an alias of %.*s", STR_FMT(n->key.domain),
+                         STR_FMT(domain->alias_of->key));
     if (directory_account(dir, n->key)) return error_set(e, ERR_EXISTS, "the account is there already");
     if (alias && !names_itself(alias)) return error_set(e, ERR_EXISTS, "an alias has this name");
-    struct directory_credential c = {store_new_id(s), n->credential.password_hash, n->credential.scram, clock_utc(s->world)};
-    struct directory_account a = {.id = store_new_id(s), .key = n->key, .shown = {n->shown.local, domain->shown}, .name = n->name,
-                                  .quota_bytes = n->quota_bytes, .inbox = store_new_id(s), .credentials = &c,
+    struct directory_credential c = {store_new_id(s), n->credential.password_hash, n->credential.scram,
+                                     clock_utc(s->world)};
+    struct directory_account a = {.id = store_new_id(s),
+                                  .key = n->key,
+                                  .shown = {n->shown.local, domain->shown},
+                                  .name = n->name,
+                                  .quota_bytes = n->quota_bytes,
+                                  .inbox = store_new_id(s),
+                                  .credentials = &c,
                                   .n_credentials = c.password_hash.n || c.scram.n};
     int r = insert_account(s, &a, domain, e);
     if (r) return r;
@@ -257,7 +272,8 @@ struct account_change {
 };
 
 /* The next snapshot's account as a copy to change, and its addresses. */
-static int get_account(struct store *s, int64_t id, struct directory_account *a, const struct address **keys, size_t *n, struct error *e)
+static int get_account(struct store *s, int64_t id, struct directory_account *a, const struct address **keys, size_t *n,
+                       struct error *e)
 {
     const struct directory_account *there = directory_account_by_id(writer_directory(s), id);
     if (!there) return error_set(e, ERR_NOT_FOUND, "there is no such account");
@@ -275,7 +291,8 @@ static int run_password(struct store *s, void *args, struct error *e)
     int r = get_account(s, c->account, &a, &keys, &n, e);
     if (!r) r = run_delete(s, SQL_PASSWORD_DELETE, c->account, e);
     if (r) return r;
-    struct directory_credential fresh = {store_new_id(s), c->credential->password_hash, c->credential->scram, clock_utc(s->world)};
+    struct directory_credential fresh = {store_new_id(s), c->credential->password_hash, c->credential->scram,
+                                         clock_utc(s->world)};
     r = insert_credential(s, c->account, &fresh, e);
     if (r) return r;
     a.credentials = &fresh;
@@ -310,7 +327,8 @@ static int run_change(struct store *s, void *args, struct error *e)
 /* The account's rows leave a tombstone (removed_at); letters and mailboxes are collected later. */
 static int remove_rows(struct store *s, int64_t account, struct error *e)
 {
-    static const enum sql deletes[] = {SQL_ADDRESSES_DELETE, SQL_CREDENTIALS_DELETE, SQL_GRANTS_DELETE, SQL_ACLS_DELETE, SQL_SUBMISSION_DELETE};
+    static const enum sql deletes[] = {SQL_ADDRESSES_DELETE, SQL_CREDENTIALS_DELETE, SQL_GRANTS_DELETE, SQL_ACLS_DELETE,
+                                       SQL_SUBMISSION_DELETE};
     int r = 0;
     for (size_t i = 0; !r && i < sizeof deletes / sizeof *deletes; i++) r = run_delete(s, deletes[i], account, e);
     static const enum sql marks[] = {SQL_MAILBOXES_REMOVE, SQL_ACCOUNT_REMOVE};
@@ -342,7 +360,8 @@ static void forget_in_domain(const struct directory_domain *d, void *arg)
     const struct address *keys;
     size_t n = directory_account_keys(f->account, &keys);
     for (size_t i = 0; !f->result && i < n; i++)
-        if (address_key_eq(d->catch_all, keys[i])) f->result = set_catch_all(f->store, d->key, (struct address){S(""), S("")}, f->e);
+        if (address_key_eq(d->catch_all, keys[i]))
+            f->result = set_catch_all(f->store, d->key, (struct address){S(""), S("")}, f->e);
 }
 
 static int run_account_remove(struct store *s, void *args, struct error *e)
@@ -420,7 +439,8 @@ static int run_setting(struct store *s, void *args, struct error *e)
 
 static const struct job_kind setting_job = {"setting", run_setting, false, false};
 
-FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value, struct error *e)
+FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value,
+                        struct error *e)
 {
     struct setting set = {name, if_absent, BUF(1 << 20)};
     int r = store_job(s, &setting_job, &set, 0, e);

@@ -1,7 +1,8 @@
-/* Aliases: adding and removing targets, never so that they form a loop or a chain too long (mail-rules.md, "Addresses and look-up").
+/* Aliases: adding and removing targets, never so that they form a loop or a chain too long (mail-rules.md, "Addresses
+ * and look-up").
  *
- * An alias may have the name of an account if it names itself too: that keeps a copy for the account. The last target of a
- * postmaster stays (RFC 5321 §4.5.1). */
+ * An alias may have the name of an account if it names itself too: that keeps a copy for the account. The last target
+ * of a postmaster stays (RFC 5321 §4.5.1). */
 #include "mail/limits.h"
 #include "store/inside.h"
 
@@ -33,7 +34,8 @@ struct walk {
 
 enum { LOOP = -1 };
 
-/* Aliases on the longest way down from `key`, itself included; LOOP when the way comes back to the start or has no end. */
+/* Aliases on the longest way down from `key`, itself included; LOOP when the way comes back to the start or has no end.
+ */
 static int height(struct walk *w, struct address key, int depth)
 {
     const struct directory_alias *alias;
@@ -109,7 +111,8 @@ static int check_ways(struct store *s, struct address key, struct error *e)
 
 /* ---- adding ---- */
 
-static int insert_alias(struct store *s, const struct alias_request *a, const struct directory_alias *former, int64_t *row, struct error *e)
+static int insert_alias(struct store *s, const struct alias_request *a, const struct directory_alias *former,
+                        int64_t *row, struct error *e)
 {
     struct directory *d = writer_directory(s);
     struct query q;
@@ -144,7 +147,8 @@ static int insert_target(struct store *s, int64_t row, const struct target *t, s
     return q_run(&q, e);
 }
 
-static int put_targets(struct store *s, const struct alias_request *a, const struct directory_alias *former, int64_t row, struct error *e)
+static int put_targets(struct store *s, const struct alias_request *a, const struct directory_alias *former,
+                       int64_t row, struct error *e)
 {
     struct arena *arena = s->writer.arena;
     size_t n = former ? former->n_targets : 0, most = n + a->n;
@@ -161,9 +165,14 @@ static int put_targets(struct store *s, const struct alias_request *a, const str
         shown[n++] = t.shown;
     }
     if (n == 0) return error_set(e, ERR_SYNTAX, "an alias needs a target");
-    if (n > LIMIT_ALIAS_TARGETS) return error_set(e, ERR_CONFLICT, "an alias has at most %d targets", LIMIT_ALIAS_TARGETS);
-    struct directory_alias fresh = {.key = a->key, .shown = former ? former->shown : a->shown, .may_send = a->may_send,
-                                    .targets = keys, .targets_shown = shown, .n_targets = n};
+    if (n > LIMIT_ALIAS_TARGETS)
+        return error_set(e, ERR_CONFLICT, "an alias has at most %d targets", LIMIT_ALIAS_TARGETS);
+    struct directory_alias fresh = {.key = a->key,
+                                    .shown = former ? former->shown : a->shown,
+                                    .may_send = a->may_send,
+                                    .targets = keys,
+                                    .targets_shown = shown,
+                                    .n_targets = n};
     directory_set_alias(writer_directory(s), &fresh, row);
     return 0;
 }
@@ -173,7 +182,8 @@ static int run_alias_add(struct store *s, void *args, struct error *e)
     const struct alias_request *a = args;
     struct directory *d = writer_directory(s);
     const struct directory_domain *domain = directory_domain(d, a->key.domain);
-    if (!domain || domain->alias_of) return error_set(e, ERR_NOT_FOUND, "the domain %.*s is not hosted here", STR_FMT(a->key.domain));
+    if (!domain || domain->alias_of)
+        return error_set(e, ERR_NOT_FOUND, "the domain %.*s is not hosted here", STR_FMT(a->key.domain));
     int64_t row;
     const struct directory_alias *former = directory_alias(d, a->key);
     int r = insert_alias(s, a, former, &row, e);
@@ -181,8 +191,10 @@ static int run_alias_add(struct store *s, void *args, struct error *e)
     if (r) return r;
     const struct directory_alias *now = directory_alias(d, a->key);
     bool itself = has(now->targets, now->n_targets, now->key), account = directory_account(d, a->key) != NULL;
-    if (account && !itself) return error_set(e, ERR_EXISTS, "an account has this name; name it as a target too to keep its copy");
-    if (itself && !account) return error_set(e, ERR_NOT_FOUND, "the alias names itself, but there is no account of that name");
+    if (account && !itself)
+        return error_set(e, ERR_EXISTS, "an account has this name; name it as a target too to keep its copy");
+    if (itself && !account)
+        return error_set(e, ERR_NOT_FOUND, "the alias names itself, but there is no account of that name");
     return check_ways(s, a->key, e);
 }
 
@@ -211,10 +223,12 @@ static int delete_alias(struct store *s, const struct directory_alias *a, struct
 }
 
 /* Takes the targets that are among `gone` (n_gone 0: all) out of an alias of the next snapshot. */
-static int take_out(struct store *s, const struct directory_alias *a, const struct address *gone, size_t n_gone, struct error *e)
+static int take_out(struct store *s, const struct directory_alias *a, const struct address *gone, size_t n_gone,
+                    struct error *e)
 {
     struct arena *arena = s->writer.arena;
-    struct address *keys = arena_array(arena, a->n_targets, sizeof *keys), *shown = arena_array(arena, a->n_targets, sizeof *shown);
+    struct address *keys = arena_array(arena, a->n_targets, sizeof *keys),
+                   *shown = arena_array(arena, a->n_targets, sizeof *shown);
     size_t n = 0;
     for (size_t i = 0; n_gone && i < a->n_targets; i++) {
         if (has(gone, n_gone, a->targets[i])) continue;
@@ -250,8 +264,10 @@ static int run_alias_remove(struct store *s, void *args, struct error *e)
     if (!alias) return error_set(e, ERR_NOT_FOUND, "there is no such alias");
     struct address *gone = arena_array(s->writer.arena, a->n, sizeof *gone);
     for (size_t i = 0; i < a->n; i++) {
-        if (address_key(s->writer.arena, a->targets[i], &gone[i])) return error_set(e, ERR_SYNTAX, "a target is no address");
-        if (!has(alias->targets, alias->n_targets, gone[i])) return error_set(e, ERR_NOT_FOUND, "the alias has no such target");
+        if (address_key(s->writer.arena, a->targets[i], &gone[i]))
+            return error_set(e, ERR_SYNTAX, "a target is no address");
+        if (!has(alias->targets, alias->n_targets, gone[i]))
+            return error_set(e, ERR_NOT_FOUND, "the alias has no such target");
     }
     int r = take_out(s, alias, gone, a->n, e);
     alias = r ? NULL : directory_alias(d, a->key);
@@ -260,7 +276,8 @@ static int run_alias_remove(struct store *s, void *args, struct error *e)
     return r;
 }
 
-int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account, struct error *e)
+int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account,
+                   struct error *e)
 {
     const struct address *keys;
     size_t n = directory_account_keys(account, &keys);
@@ -270,15 +287,17 @@ int aliases_forget(struct store *s, const struct directory_alias *a, const struc
 static const struct job_kind alias_add_job = {"alias add", run_alias_add, .makes_ids = true};
 static const struct job_kind alias_remove_job = {"alias remove", run_alias_remove, false, false};
 
-FIBER int store_alias_add(struct store *s, struct address shown, struct address key, const struct address *targets, size_t n,
-                          bool may_send, struct error *e)
+FIBER int store_alias_add(struct store *s, struct address shown, struct address key, const struct address *targets,
+                          size_t n, bool may_send, struct error *e)
 {
     struct alias_request a = {shown, key, targets, n, may_send};
-    if (key.local.n == 0 || key.local.n + key.domain.n >= DIRECTORY_ADDRESS_MAX) return error_set(e, ERR_SYNTAX, "not an address");
+    if (key.local.n == 0 || key.local.n + key.domain.n >= DIRECTORY_ADDRESS_MAX)
+        return error_set(e, ERR_SYNTAX, "not an address");
     return store_job(s, &alias_add_job, &a, 0, e);
 }
 
-FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n, struct error *e)
+FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n,
+                             struct error *e)
 {
     struct alias_request a = {.key = key, .targets = targets, .n = n};
     return store_job(s, &alias_remove_job, &a, 0, e);

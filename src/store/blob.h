@@ -1,5 +1,5 @@
-/* Compact blobs: numbers of 1-10 bytes (LEB128, signed ones zigzag) and counted strings, for what the store keeps packed
- * in one column. Reading is sticky: past the end or at nonsense everything reads as zero and `bad` says so. */
+/* Compact blobs: numbers of 1-10 bytes (LEB128, signed ones zigzag) and counted strings, for what the store keeps
+ * packed in one column. Reading is sticky: past the end or at nonsense everything reads as zero and `bad` says so. */
 #ifndef STORE_BLOB_H
 #define STORE_BLOB_H
 
@@ -18,7 +18,8 @@ uint64_t blob_uint_max(struct blob *b, uint64_t max); /* more is nonsense */
 int64_t blob_int(struct blob *b);
 struct str blob_str(struct blob *b); /* points into the blob */
 
-/* A count of things of at least `least` bytes each: more than the rest can hold is nonsense, so nobody allocates for it. */
+/* A count of things of at least `least` bytes each: more than the rest can hold is nonsense, so nobody allocates for
+ * it. */
 size_t blob_count(struct blob *b, size_t least);
 
 #endif

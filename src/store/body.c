@@ -1,5 +1,5 @@
-/* A letter's bytes on their way in: in memory up to LIMIT_BODY_MEMORY, beyond that streamed into a pack of their own, which is
- * synced before the acceptance reaches the writer. */
+/* A letter's bytes on their way in: in memory up to LIMIT_BODY_MEMORY, beyond that streamed into a pack of their own,
+ * which is synced before the acceptance reaches the writer. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -44,12 +44,14 @@ static void body_drop(void *arg)
 struct body *body_begin(struct store *s, struct arena *a)
 {
     struct body *b = arena_new_of(a, struct body);
-    *b = (struct body){.store = s, .id = store_new_id(s), .memory = BUF(LIMIT_BODY_MEMORY), .envelope = BUF(RECORD_MAX)};
+    *b =
+        (struct body){.store = s, .id = store_new_id(s), .memory = BUF(LIMIT_BODY_MEMORY), .envelope = BUF(RECORD_MAX)};
     arena_defer(a, body_drop, b);
     return b;
 }
 
-void body_envelope(struct body *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n, utc_us received_at)
+void body_envelope(struct body *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n,
+                   utc_us received_at)
 {
     buf_clear(&b->envelope);
     record_pack_envelope(&b->envelope, from, r, n, received_at);
@@ -83,7 +85,8 @@ static void run_spill(void *arg)
     struct spill *sp = arg;
     struct body *b = sp->body;
     struct iovec bytes = {b->memory.p, b->memory.n};
-    if (!b->stream) sp->result = pack_stream_begin(b->store->packs, b->id, buf_str(&b->envelope), &b->stream, &sp->error);
+    if (!b->stream)
+        sp->result = pack_stream_begin(b->store->packs, b->id, buf_str(&b->envelope), &b->stream, &sp->error);
     if (!sp->result && bytes.iov_len) sp->result = pack_stream_write(b->stream, &bytes, 1, &sp->error);
     sha256_feed(b->hash, buf_str(&b->memory));
     if (!sp->result && sp->finish) sp->result = pack_stream_finish(b->stream, &b->place, &sp->error);

@@ -50,7 +50,10 @@ int chunk_unpack(struct str packed, uint32_t number, struct entry *out, size_t *
     uid last = 0;
     for (size_t i = 0; i < packed.n / ENTRY_PACKED; i++) {
         const char *p = packed.p + i * ENTRY_PACKED;
-        struct entry e = {.uid = get32(p), .flags = get32(p + 4), .modseq = get64(p + 8), .email = (int64_t)get64(p + 16)};
+        struct entry e = {.uid = get32(p),
+                          .flags = get32(p + 4),
+                          .modseq = get64(p + 8),
+                          .email = (int64_t)get64(p + 16)};
         if (e.uid <= last || chunk_of(e.uid) != number || e.modseq == 0 || e.email <= 0) return ERR_CORRUPT;
         last = e.uid;
         out[i] = e;

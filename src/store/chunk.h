@@ -2,7 +2,8 @@
  *
  *     uid u32 | flags u32 | modseq u64 | email i64
  *
- * Chunk number c holds the UIDs 128c to 128c + 127, ascending. The chunk the next UID falls into lies in the mailbox's own row
+ * Chunk number c holds the UIDs 128c to 128c + 127, ascending. The chunk the next UID falls into lies in the mailbox's
+ * own row
  * (`tail`), so that a delivery changes one row for both; it moves to a row of its own when it is full. */
 #ifndef STORE_CHUNK_H
 #define STORE_CHUNK_H
@@ -18,8 +19,8 @@ void entry_pack(const struct entry *e, char out[ENTRY_PACKED]);
 /* Writes n packed entries (at most CHUNK_ENTRIES) to out; returns the bytes. */
 size_t chunk_pack(const struct entry *v, size_t n, char *out);
 
-/* Reads the entries of chunk `number` into out[CHUNK_ENTRIES], size 0. 0, or ERR_CORRUPT when the bytes are none: a broken
- * length, UIDs of another chunk or out of order, MODSEQs of 0. */
+/* Reads the entries of chunk `number` into out[CHUNK_ENTRIES], size 0. 0, or ERR_CORRUPT when the bytes are none: a
+ * broken length, UIDs of another chunk or out of order, MODSEQs of 0. */
 int chunk_unpack(struct str packed, uint32_t number, struct entry *out, size_t *n);
 
 /* What expunging leaves behind: (uid u32, email i64), 12 bytes each, in ascending order. */

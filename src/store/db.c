@@ -1,4 +1,5 @@
-/* SQLite behind db.h: pragmas, prepared statements, transactions, and what its error codes mean to us (store.md, "SQLite"). */
+/* SQLite behind db.h: pragmas, prepared statements, transactions, and what its error codes mean to us (store.md,
+ * "SQLite"). */
 #include "store/db.h"
 
 #include <sqlite3.h>
@@ -45,7 +46,8 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
 
 static int prepare(struct db *db, const char *sql, sqlite3_stmt **out, struct error *e)
 {
-    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK) return refused(db, sql, e);
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK)
+        return refused(db, sql, e);
     for (int i = 1, n = sqlite3_bind_parameter_count(*out); i <= n; i++) {
         const char *name = sqlite3_bind_parameter_name(*out, i);
         char expected[16];
@@ -75,7 +77,8 @@ static int set_up(struct db *db, struct error *e)
     return r;
 }
 
-/* Threads never share a connection, so SQLite's own mutexes can go. Once per process: later calls find SQLite begun and change nothing. */
+/* Threads never share a connection, so SQLite's own mutexes can go. Once per process: later calls find SQLite begun and
+ * change nothing. */
 static void configure(void)
 {
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
@@ -88,7 +91,8 @@ int db_open(const char *vfs, const char *name, enum db_role role, struct db **ou
     struct db *db = calloc(1, sizeof *db);
     if (!db) abort();
     db->role = role;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (role == DB_WRITER ? SQLITE_OPEN_CREATE : 0);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                (role == DB_WRITER ? SQLITE_OPEN_CREATE : 0);
     int r = 0;
     if (sqlite3_open_v2(name, &db->handle, flags, vfs) != SQLITE_OK) r = refused(db, name, e);
     if (!r) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -238,7 +242,8 @@ int q_row(struct query *q, struct error *e)
     if (code == SQLITE_ROW) return 1;
     int r = 0;
     if (code != SQLITE_DONE)
-        r = error_set(e, meaning(code), "database: %s (%d) in: %.100s", sqlite3_errmsg(q->db->handle), code, sql_text[q->sql]);
+        r = error_set(e, meaning(code), "database: %s (%d) in: %.100s", sqlite3_errmsg(q->db->handle), code,
+                      sql_text[q->sql]);
     q_end(q);
     q->error = r;
     return r;

@@ -1,7 +1,7 @@
 /* One connection to the database and its prepared statements: all that the store knows of SQLite, in one place.
  *
- * Every statement of sql.h is prepared once per connection, when it is first used. The database's refusals come as enum err:
- * ERR_NO_SPACE (full), ERR_IO, ERR_CORRUPT, ERR_BUSY (another process has it), ERR_CONFLICT (a constraint). */
+ * Every statement of sql.h is prepared once per connection, when it is first used. The database's refusals come as enum
+ * err: ERR_NO_SPACE (full), ERR_IO, ERR_CORRUPT, ERR_BUSY (another process has it), ERR_CONFLICT (a constraint). */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -37,8 +37,9 @@ struct db_stats {
 struct db_stats db_stats(struct db *db);
 void db_fail_at(struct db *db, int64_t nth_step); /* for tests: that step from now fails with ERR_IO, 0 = none */
 
-/* One run of a statement: bind the parameters in order, then q_run(), or q_row() until it says 0; q_end() in between. Slices bound
- * must live until the end; slices read live until the next q_row() or the end. Errors are sticky and told once, by run or row. */
+/* One run of a statement: bind the parameters in order, then q_run(), or q_row() until it says 0; q_end() in between.
+ * Slices bound must live until the end; slices read live until the next q_row() or the end. Errors are sticky and told
+ * once, by run or row. */
 struct query {
     struct db *db;
     void *statement;

@@ -1,5 +1,6 @@
-/* The directory as sharded copy-on-write tables (see directory_edit.h): nodes are immutable and counted, shards hold nodes,
- * snapshots hold shards. Only an account's used bytes change under a node, as an atomic number all snapshots share. */
+/* The directory as sharded copy-on-write tables (see directory_edit.h): nodes are immutable and counted, shards hold
+ * nodes, snapshots hold shards. Only an account's used bytes change under a node, as an atomic number all snapshots
+ * share. */
 #include "store/directory_edit.h"
 
 #include <assert.h>
@@ -328,7 +329,8 @@ static size_t account_strings(const struct directory_account *a, const struct ad
     return n;
 }
 
-static struct account_node *account_node_new(const struct directory_account *a, const struct address *keys, size_t n_keys)
+static struct account_node *account_node_new(const struct directory_account *a, const struct address *keys,
+                                             size_t n_keys)
 {
     size_t credentials = a->n_credentials * sizeof *a->credentials, addresses = n_keys * sizeof *keys;
     struct packer k;
@@ -367,8 +369,8 @@ static void put_address(struct directory *d, struct account_node *account, struc
     table_set(d, ADDRESSES, &n->node);
 }
 
-void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys, size_t n_keys,
-                           int64_t used_bytes)
+void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys,
+                           size_t n_keys, int64_t used_bytes)
 {
     struct account_node *n = account_node_new(what, keys, n_keys), *former = account_get(d, what->id);
     if (former) {
@@ -435,7 +437,8 @@ void directory_set_alias(struct directory *d, const struct directory_alias *what
     struct str name = address_bytes(what->key, bytes);
     if (str_is_none(name)) return;
     size_t strings = name.n + address_size(what->key) + address_size(what->shown);
-    for (size_t i = 0; i < what->n_targets; i++) strings += address_size(what->targets[i]) + address_size(what->targets_shown[i]);
+    for (size_t i = 0; i < what->n_targets; i++)
+        strings += address_size(what->targets[i]) + address_size(what->targets_shown[i]);
     struct packer k;
     struct alias_node *n = node_new(sizeof *n + 2 * what->n_targets * sizeof(struct address), strings, &k);
     struct address *targets = (struct address *)(n + 1), *shown = targets + what->n_targets;
@@ -443,7 +446,10 @@ void directory_set_alias(struct directory *d, const struct directory_alias *what
         targets[i] = keep_address(&k, what->targets[i]);
         shown[i] = keep_address(&k, what->targets_shown[i]);
     }
-    n->d = (struct directory_alias){.may_send = what->may_send, .targets = targets, .targets_shown = shown, .n_targets = what->n_targets};
+    n->d = (struct directory_alias){.may_send = what->may_send,
+                                    .targets = targets,
+                                    .targets_shown = shown,
+                                    .n_targets = what->n_targets};
     n->d.key = keep_address(&k, what->key);
     n->d.shown = keep_address(&k, what->shown);
     n->row = row;
@@ -471,7 +477,10 @@ int64_t directory_alias_row(const struct directory_alias *a)
     return ((const struct alias_node *)((const char *)a - offsetof(struct alias_node, d)))->row;
 }
 
-static bool address_is(struct address a, struct address b) { return str_eq(a.local, b.local) && str_eq(a.domain, b.domain); }
+static bool address_is(struct address a, struct address b)
+{
+    return str_eq(a.local, b.local) && str_eq(a.domain, b.domain);
+}
 
 void directory_look_up(const struct directory *d, struct address key, const struct directory_alias **alias,
                        const struct directory_account **account)

@@ -46,7 +46,8 @@ struct directory_alias {
 
 /* NULL when unknown. An alias domain is returned as it is; follow alias_of. */
 const struct directory_domain *directory_domain(const struct directory *d, struct str domain_key);
-const struct directory_account *directory_account(const struct directory *d, struct address key); /* by any of its addresses */
+/* by any of its addresses */
+const struct directory_account *directory_account(const struct directory *d, struct address key);
 const struct directory_account *directory_account_by_id(const struct directory *d, int64_t id);
 const struct directory_alias *directory_alias(const struct directory *d, struct address key);
 

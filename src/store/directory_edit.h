@@ -1,7 +1,8 @@
 /* Inside store/: making directory snapshots.
  *
- * A snapshot is four tables (domains, addresses, accounts, aliases) of shards; a copy shares all shards and copies only those it
- * changes, so one new account among 100,000 costs microseconds. Edit a snapshot only before anybody else has it. */
+ * A snapshot is four tables (domains, addresses, accounts, aliases) of shards; a copy shares all shards and copies only
+ * those it changes, so one new account among 100,000 costs microseconds. Edit a snapshot only before anybody else has
+ * it. */
 #ifndef STORE_DIRECTORY_EDIT_H
 #define STORE_DIRECTORY_EDIT_H
 
@@ -13,13 +14,13 @@ enum { DIRECTORY_ADDRESS_MAX = 512 }; /* bytes of an address' key; no longer one
 struct directory *directory_new(struct hash_key key);
 struct directory *directory_copy(const struct directory *d);
 
-/* What is given is copied. Setting replaces what has the same key (domain, alias) or id (account). alias_of of the domain is looked
- * up by `alias_of_key` (empty: none). */
+/* What is given is copied. Setting replaces what has the same key (domain, alias) or id (account). alias_of of the
+ * domain is looked up by `alias_of_key` (empty: none). */
 void directory_set_domain(struct directory *d, const struct directory_domain *what, struct str alias_of_key);
 void directory_drop_domain(struct directory *d, struct str key);
 /* keys: all its addresses. used_bytes is shared by all snapshots that know the account; -1 keeps what it was. */
-void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys, size_t n_keys,
-                           int64_t used_bytes);
+void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys,
+                           size_t n_keys, int64_t used_bytes);
 void directory_drop_account(struct directory *d, int64_t id);
 /* row: of its address row, remembered for later statements. */
 void directory_set_alias(struct directory *d, const struct directory_alias *what, int64_t row);
@@ -30,8 +31,8 @@ size_t directory_account_keys(const struct directory_account *a, const struct ad
 void directory_set_used_bytes(const struct directory *d, int64_t account, int64_t bytes);
 size_t directory_count_domains(const struct directory *d);
 
-/* Where mail to an address of ours goes: the alias and the account its key names (either may be NULL), whole or without its detail,
- * domain aliases rewritten. */
+/* Where mail to an address of ours goes: the alias and the account its key names (either may be NULL), whole or without
+ * its detail, domain aliases rewritten. */
 void directory_look_up(const struct directory *d, struct address key, const struct directory_alias **alias,
                        const struct directory_account **account);
 /* All aliases in any order. */

@@ -1,4 +1,5 @@
-/* Directory snapshots: what a look-up finds, that old snapshots stay as they were, and that one more account among 100,000 is cheap. */
+/* Directory snapshots: what a look-up finds, that old snapshots stay as they were, and that one more account among
+ * 100,000 is cheap. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,13 +31,21 @@ static void test_snapshots(void **state)
 {
     (void)state;
     struct directory *one = directory_new(key);
-    directory_set_domain(one, &(struct directory_domain){.id = 1, .key = S("example.org"), .shown = S("example.org")}, S(""));
-    directory_set_domain(one, &(struct directory_domain){.id = 2, .key = S("alias.example"), .shown = S("alias.example")}, S("example.org"));
+    directory_set_domain(one, &(struct directory_domain){.id = 1, .key = S("example.org"), .shown = S("example.org")},
+                         S(""));
+    directory_set_domain(one,
+                         &(struct directory_domain){.id = 2, .key = S("alias.example"), .shown = S("alias.example")},
+                         S("example.org"));
     set_account(one, 10, "bob", 500);
     struct directory *two = directory_copy(one);
     set_account(two, 20, "eve", 0);
     directory_drop_account(two, 10);
-    directory_set_domain(two, &(struct directory_domain){.id = 1, .key = S("example.org"), .shown = S("example.org"), .catch_all = {S("eve"), S("example.org")}}, S(""));
+    directory_set_domain(two,
+                         &(struct directory_domain){.id = 1,
+                                                    .key = S("example.org"),
+                                                    .shown = S("example.org"),
+                                                    .catch_all = {S("eve"), S("example.org")}},
+                         S(""));
     assert_non_null(find(one, "bob"));
     assert_null(find(one, "eve"));
     assert_null(find(two, "bob"));
@@ -65,7 +74,10 @@ static void test_snapshots(void **state)
 
 static void count(const struct directory_account *a, void *arg)
 {
-    struct { size_t n; struct str last; } *seen = arg;
+    struct {
+        size_t n;
+        struct str last;
+    } *seen = arg;
     assert_true(seen->n == 0 || str_cmp(seen->last, a->key.local) < 0); /* in order */
     seen->last = a->key.local;
     seen->n++;

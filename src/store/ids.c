@@ -1,5 +1,5 @@
-/* The generator of identifiers (see ids.h). When the clock stands still or went back it counts on from the last one given,
- * borrowing milliseconds from the future when a millisecond's counter is used up. */
+/* The generator of identifiers (see ids.h). When the clock stands still or went back it counts on from the last one
+ * given, borrowing milliseconds from the future when a millisecond's counter is used up. */
 #include "store/ids.h"
 
 enum { STEP_BITS = ID_COUNTER_BITS + ID_NODE_BITS };
@@ -17,7 +17,8 @@ int64_t ids_next(struct ids *g, utc_us now)
     int64_t last = atomic_load_explicit(&g->last, memory_order_relaxed), next;
     do {
         int64_t ms = last >> STEP_BITS;
-        next = (ms << STEP_BITS | node | (last & full)) + 1; /* `last` may have been another node's, in a copied store */
+        /* `last` may have been another node's, in a copied store */
+        next = (ms << STEP_BITS | node | (last & full)) + 1;
         if (first > last) next = first;
         else if (next <= last || (last & full) == full) next = (ms + 1) << STEP_BITS | node;
     } while (!atomic_compare_exchange_weak(&g->last, &last, next));

@@ -1,7 +1,7 @@
 /* Inside store/: the store as its parts see it.
  *
- * One lane writes: it takes the jobs that wait, runs them as one group in one transaction, and wakes their fibers. What only the
- * lane touches is in `struct writer`; what fibers and other threads touch is behind `lock`, or atomic. */
+ * One lane writes: it takes the jobs that wait, runs them as one group in one transaction, and wakes their fibers. What
+ * only the lane touches is in `struct writer`; what fibers and other threads touch is behind `lock`, or atomic. */
 #ifndef STORE_INSIDE_H
 #define STORE_INSIDE_H
 
@@ -39,8 +39,8 @@ extern const char store_database[]; /* the file's name in the data folder */
 
 struct job_kind {
     const char *name;
-    /* In the lane, inside the group's transaction; may run more than once (rollback, alone), so it has no effect but rows, the
-     * writer's caches and *args' results. */
+    /* In the lane, inside the group's transaction; may run more than once (rollback, alone), so it has no effect but
+     * rows, the writer's caches and *args' results. */
     int (*run)(struct store *s, void *args, struct error *e);
     bool new_mail;  /* refused when the disk is low; carries a body; the reserve is not for it */
     bool makes_ids; /* the last id given out must be remembered with it */
@@ -48,6 +48,7 @@ struct job_kind {
 
 struct job { /* on the stack of the fiber that waits for it */
     struct list link;
+    struct store *store;
     const struct job_kind *kind;
     void *args;
     int64_t bytes; /* of its body */
@@ -58,7 +59,7 @@ struct job { /* on the stack of the fiber that waits for it */
     struct fiber *fiber;
     struct loop *loop;
     struct job *next_done; /* of the same loop and group */
-    struct post post;
+    struct post turn, post; /* at the end of the loop's turn; when it is done */
 };
 /* Hands a job to the writer and sleeps until its group is committed or it has failed. */
 FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e);
@@ -86,6 +87,8 @@ struct writer {
     struct db *db;
     struct rows rows;
     struct trace_state trace, trace_committed;
+    char salts[4096];                    /* random bytes for the rows to come, */
+    size_t salts_left;                   /* so many of them */
     struct trace_queue traces;           /* being written; given back to the next group when this one fails */
     int64_t dropped;                     /* refusals counted only, being written */
     struct pack_durable pack;            /* of the open pack, as committed */
@@ -96,7 +99,8 @@ struct writer {
     struct iovec *pieces;
     struct job **jobs, **good;           /* of the group: all, and those to run */
     bool wrote_trace, made_ids;
-    bool broken;                         /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
+    /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
+    bool broken;
     mono_us retry_at;                    /* not before, when broken */
     int64_t wal_checkpointed;            /* frames there were at the last checkpoint */
 };
@@ -116,10 +120,10 @@ struct readers {
     int reading;      /* fibers past the gate */
     bool closed;      /* the gate */
     struct list waiting; /* struct gate_wait */
-    struct db *checking; /* the connection of a verify, which passes by the gate */
 };
 /* One read transaction on a thread of the pool: fn must not touch an arena of the fiber. */
-FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg, struct error *e);
+FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg,
+                     struct error *e);
 void readers_close_gate(struct store *s);
 bool readers_gone(struct store *s);       /* behind a closed gate: nobody reads any more */
 void readers_open_gate(struct store *s);
@@ -142,7 +146,6 @@ struct store {
     struct lane *lane;
     struct hash_key hash_key;
     int damaged_packs;
-    _Atomic bool abandoned;      /* the simulated machine died */
     _Atomic int64_t spool;       /* bytes of letters in memory */
     _Atomic bool writes_refused;
 
@@ -161,7 +164,10 @@ struct store {
     _Atomic int watching;
 
     struct writer writer;
-    struct { _Atomic int64_t groups, jobs, jobs_alone, commits, checkpoints, wal_bytes, messages, queue_rows, statements, row_writes; } count;
+    struct {
+        _Atomic int64_t groups, jobs, jobs_alone, commits, checkpoints, wal_bytes, messages, queue_rows, statements,
+            row_writes;
+    } count;
 };
 
 struct submission { /* an account's running windows, as its row has them */
@@ -184,7 +190,8 @@ bool trace_is_due(struct store *s);
 void trace_queue_free(struct trace_queue *q);
 
 /* accept.c */
-int accept_place(struct store *s, struct job **jobs, size_t n); /* the group's bodies into the packs; failed jobs get their result */
+/* the group's bodies into the packs; failed jobs get their result */
+int accept_place(struct store *s, struct job **jobs, size_t n);
 void accept_committed(struct store *s, struct job *j);          /* or may be: streams are kept */
 
 /* load.c */
@@ -193,7 +200,8 @@ int load_submissions(struct store *s, struct error *e);
 struct submission_usage submission_roll(struct submission_usage u, utc_us now); /* windows that ended begin anew */
 
 /* aliases.c */
-int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account, struct error *e);
+int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account,
+                   struct error *e);
 
 /* body.c */
 struct str body_bytes(struct body *b);
@@ -209,8 +217,6 @@ void watch_tell(struct store *s); /* what the group's commit changed, to those w
 int store_connect(struct store *s, struct error *e); /* opens the writer's connection and reads what memory keeps */
 void store_publish(struct store *s, const struct directory *d);
 
-/* For tests. */
-void store_fail_step(struct store *s, int64_t nth); /* the writer's n-th SQL step from now fails */
-void store_abandon(struct store *s);                /* instead of store_close: the simulated machine is dead */
+void store_fail_step(struct store *s, int64_t nth); /* for tests: the writer's n-th SQL step from now fails; 0 = none */
 
 #endif

@@ -1,5 +1,5 @@
-/* Reading what is in mailboxes: lists of mailboxes, pages of entries, letters. Each is one short read on a thread of the pool, copied
- * to the caller's arena by its own fiber. Access to a mailbox is asked here too (RFC 4314). */
+/* Reading what is in mailboxes: lists of mailboxes, pages of entries, letters. Each is one short read on a thread of
+ * the pool, copied to the caller's arena by its own fiber. Access to a mailbox is asked here too (RFC 4314). */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -12,7 +12,10 @@ struct reading {
     int use;
 };
 
-static struct reading reading_of(int64_t id) { return (struct reading){.arena = arena_new(NULL, 0), .rows = BUF(SIZE_MAX), .id = id}; }
+static struct reading reading_of(int64_t id)
+{
+    return (struct reading){.arena = arena_new(NULL, 0), .rows = BUF(SIZE_MAX), .id = id};
+}
 
 static void reading_free(struct reading *r)
 {
@@ -41,8 +44,8 @@ static int read_mailboxes(struct store *s, struct db *db, void *arg, struct erro
     return r;
 }
 
-static FIBER int mailboxes(struct store *s, struct arena *a, int64_t account, int use, struct mailbox_info **out, size_t *n,
-                           struct error *e)
+static FIBER int mailboxes(struct store *s, struct arena *a, int64_t account, int use, struct mailbox_info **out,
+                           size_t *n, struct error *e)
 {
     struct reading re = reading_of(account);
     re.use = use;
@@ -57,13 +60,14 @@ static FIBER int mailboxes(struct store *s, struct arena *a, int64_t account, in
     return r;
 }
 
-FIBER int store_mailboxes(struct store *s, struct arena *a, int64_t account, struct mailbox_info **out, size_t *n, struct error *e)
+FIBER int store_mailboxes(struct store *s, struct arena *a, int64_t account, struct mailbox_info **out, size_t *n,
+                          struct error *e)
 {
     return mailboxes(s, a, account, -1, out, n, e);
 }
 
-FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account, enum special_use use, struct mailbox_info *out,
-                               struct error *e)
+FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account, enum special_use use,
+                               struct mailbox_info *out, struct error *e)
 {
     struct mailbox_info *found;
     size_t n;
@@ -150,8 +154,8 @@ static int read_entries(struct store *s, struct db *db, void *arg, struct error 
     return p->with_sizes ? page_sizes(s, db, p, e) : 0;
 }
 
-FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes, struct entry **out,
-                        size_t *n, bool *more, struct error *e)
+FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes,
+                        struct entry **out, size_t *n, bool *more, struct error *e)
 {
     struct entries_page p = {.mailbox = mailbox, .after = after, .max = max, .with_sizes = with_sizes};
     int r = store_read(s, read_entries, &p, e);
@@ -219,10 +223,16 @@ static int read_letter(struct store *s, struct db *db, void *arg, struct error *
     int r = q_row(&q, e);
     if (r <= 0) return r < 0 ? r : error_set(e, ERR_NOT_FOUND, "there is no such letter");
     struct pack_place place;
-    *l = (struct letter){.email = l->email, .body = q_get_int(&q, 0), .prefix = arena_str(lr->arena, q_get(&q, 1)),
-                         .size = q_get_int(&q, 2), .received_at = q_get_int(&q, 3), .saved_at = q_get_int(&q, 4),
-                         .version = (int)q_get_int(&q, 6), .envelope = arena_str(lr->arena, q_get(&q, 7)),
-                         .structure = arena_str(lr->arena, q_get(&q, 8)), .preview = arena_str(lr->arena, q_get(&q, 9))};
+    *l = (struct letter){.email = l->email,
+                         .body = q_get_int(&q, 0),
+                         .prefix = arena_str(lr->arena, q_get(&q, 1)),
+                         .size = q_get_int(&q, 2),
+                         .received_at = q_get_int(&q, 3),
+                         .saved_at = q_get_int(&q, 4),
+                         .version = (int)q_get_int(&q, 6),
+                         .envelope = arena_str(lr->arena, q_get(&q, 7)),
+                         .structure = arena_str(lr->arena, q_get(&q, 8)),
+                         .preview = arena_str(lr->arena, q_get(&q, 9))};
     bool bad = place_unpack(q_get(&q, 5), &place) != 0 || l->size != (int64_t)l->prefix.n + place.length;
     q_end(&q);
     if (bad) return error_set(e, ERR_CORRUPT, "the letter's row is damaged");
@@ -230,7 +240,8 @@ static int read_letter(struct store *s, struct db *db, void *arg, struct error *
     return 0;
 }
 
-FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_t email, struct letter *out, struct error *e)
+FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_t email, struct letter *out,
+                       struct error *e)
 {
     struct letter_reading lr = {.arena = arena_new(NULL, 0), .account = account, .letter.email = email};
     int r = store_read(s, read_letter, &lr, e);
@@ -261,7 +272,8 @@ static void read_body(void *arg)
     b->got = packs_read(b->store->packs, &place, b->letter->body, b->out, (size_t)b->n, b->from, &b->error);
 }
 
-FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n, struct str *out, struct error *e)
+FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n,
+                            struct str *out, struct error *e)
 {
     int64_t prefix = (int64_t)l->prefix.n, end = l->size;
     if (offset < 0 || offset > end) offset = end;
@@ -272,7 +284,11 @@ FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, 
     *out = str_of(p, (size_t)(end - offset));
     int64_t rest = end - offset - of_prefix;
     if (rest == 0) return 0;
-    struct body_reading b = {.store = s, .letter = l, .out = p + of_prefix, .from = offset + of_prefix - prefix, .n = rest};
+    struct body_reading b = {.store = s,
+                             .letter = l,
+                             .out = p + of_prefix,
+                             .from = offset + of_prefix - prefix,
+                             .n = rest};
     offload(read_body, &b);
     if (b.got == rest) return 0;
     if (b.got >= 0) return error_set(e, ERR_CORRUPT, "the letter's body is shorter than its row says");

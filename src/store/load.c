@@ -40,7 +40,10 @@ static int load_domains(struct loading *l, struct error *e)
             if ((v[i].alias_of != 0) != (pass == 1)) continue;
             for (size_t k = 0; v[i].alias_of && k < n; k++)
                 if (v[k].id == v[i].alias_of) v[i].of = v[k].name;
-            struct directory_domain d = {.id = v[i].id, .key = v[i].name, .shown = domain_shown(l->arena, v[i].name), .catch_all = v[i].catch_all};
+            struct directory_domain d = {.id = v[i].id,
+                                         .key = v[i].name,
+                                         .shown = domain_shown(l->arena, v[i].name),
+                                         .catch_all = v[i].catch_all};
             directory_set_domain(l->directory, &d, v[i].of);
         }
     buf_free(&rows);
@@ -69,7 +72,9 @@ static int load_addresses(struct loading *l, struct arena *kept, struct address_
     struct buf rows = BUF(SIZE_MAX);
     int r;
     while ((r = q_row(&q, e)) > 0) {
-        struct address_row row = {.id = q_get_int(&q, 0), .principal = q_get_int(&q, 5), .may_send = q_get_int(&q, 6) != 0,
+        struct address_row row = {.id = q_get_int(&q, 0),
+                                  .principal = q_get_int(&q, 5),
+                                  .may_send = q_get_int(&q, 6) != 0,
                                   .is_alias = q_get_int(&q, 4) == 2};
         row.key = (struct address){arena_str(kept, q_get(&q, 1)), arena_str(kept, q_get(&q, 3))};
         row.shown = (struct address){arena_str(kept, q_get(&q, 2)), domain_shown(kept, row.key.domain)};
@@ -110,13 +115,16 @@ static int load_credentials(struct loading *l, struct cursor *c, struct director
 
 static int load_accounts(struct loading *l, struct address_row *rows, size_t n, struct error *e)
 {
-    struct cursor accounts = {.q = db_query(l->db, SQL_ACCOUNTS)}, credentials = {.q = db_query(l->db, SQL_CREDENTIALS)};
+    struct cursor accounts = {.q = db_query(l->db, SQL_ACCOUNTS)},
+                  credentials = {.q = db_query(l->db, SQL_CREDENTIALS)};
     size_t at = 0;
     int r = next(&credentials, e) < 0 ? credentials.more : 0;
     while (!r && next(&accounts, e) > 0) {
         arena_reset(l->arena);
-        struct directory_account a = {.id = q_get_int(&accounts.q, 0), .name = q_get(&accounts.q, 1),
-                                      .disabled = q_get_int(&accounts.q, 2) != 0, .quota_bytes = q_get_int(&accounts.q, 3),
+        struct directory_account a = {.id = q_get_int(&accounts.q, 0),
+                                      .name = q_get(&accounts.q, 1),
+                                      .disabled = q_get_int(&accounts.q, 2) != 0,
+                                      .quota_bytes = q_get_int(&accounts.q, 3),
                                       .inbox = q_get_int(&accounts.q, 5)};
         while (at < n && rows[at].principal < a.id) at++;
         size_t first = at;
@@ -155,7 +163,8 @@ static int load_aliases(struct loading *l, const struct address_row *rows, size_
         }
         struct directory_alias a = {.key = rows[i].key, .shown = rows[i].shown, .may_send = rows[i].may_send,
                                     .targets = (const struct address *)(void *)keys.p,
-                                    .targets_shown = (const struct address *)(void *)shown.p, .n_targets = keys.n / sizeof(struct address)};
+                                    .targets_shown = (const struct address *)(void *)shown.p,
+                                    .n_targets = keys.n / sizeof(struct address)};
         directory_set_alias(l->directory, &a, rows[i].id);
         buf_free(&keys);
         buf_free(&shown);
@@ -223,8 +232,10 @@ int load_submissions(struct store *s, struct error *e)
             known->account = account;
             map_set(&s->submissions, str_of(&known->account, sizeof account), known);
         }
-        known->usage = (struct submission_usage){.hour_ends = q_get_int(&q, 1), .hour = q_get_int(&q, 2),
-                                                 .day_ends = q_get_int(&q, 3), .day = q_get_int(&q, 4)};
+        known->usage = (struct submission_usage){.hour_ends = q_get_int(&q, 1),
+                                                 .hour = q_get_int(&q, 2),
+                                                 .day_ends = q_get_int(&q, 3),
+                                                 .day = q_get_int(&q, 4)};
     }
     lock_give(s->lock);
     return r;

@@ -44,7 +44,8 @@ static int run_create(struct store *s, void *args, struct error *e)
     int r = rows_account(s, c->account, &account, e);
     if (!r && c->parent) r = rows_mailbox(s, c->parent, &parent, e);
     if (r) return r;
-    if (parent && parent->account != c->account) return error_set(e, ERR_NOT_FOUND, "the parent is another account's mailbox");
+    if (parent && parent->account != c->account)
+        return error_set(e, ERR_NOT_FOUND, "the parent is another account's mailbox");
     struct query q = db_query(s->writer.db, SQL_MAILBOX_FIND);
     q_int(&q, c->account);
     q_int(&q, c->parent);
@@ -58,8 +59,8 @@ static int run_create(struct store *s, void *args, struct error *e)
 
 static const struct job_kind create_job = {"mailbox create", run_create, .makes_ids = true};
 
-FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use, int64_t *id,
-                               struct error *e)
+FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use,
+                               int64_t *id, struct error *e)
 {
     if (name.n == 0 || name.n > LIMIT_MAILBOX_NAME || !utf8_valid(name) || memchr(name.p, '\0', name.n))
         return error_set(e, ERR_SYNTAX, "not a mailbox name");
@@ -105,7 +106,7 @@ static int set_flags(struct store *s, struct edit *ed, struct piece *p, struct e
         struct entry *entry = &p->v[i];
         flag_set flags = (entry->flags | ed->add) & ~ed->remove;
         if (flags == entry->flags || !uid_set_has(ed->uids, entry->uid)) continue;
-        p->mailbox->unseen += (int64_t)!(flags & FLAG_SEEN) - (int64_t)!(entry->flags & FLAG_SEEN);
+        p->mailbox->unseen += (int64_t) !(flags & FLAG_SEEN) - (int64_t) !(entry->flags & FLAG_SEEN);
         entry->flags = flags;
         entry->modseq = modseq_of(s, p);
         rows_note(&s->writer.rows, ed->mailbox, CHANGE_CHANGED, entry);
@@ -174,8 +175,8 @@ static uint32_t next_wanted(const struct uid_set *uids, uint32_t chunk)
     return UINT32_MAX;
 }
 
-static int run_edit(struct store *s, struct edit *ed, int (*fn)(struct store *s, struct edit *ed, struct piece *p, struct error *e),
-                    struct error *e)
+static int run_edit(struct store *s, struct edit *ed,
+                    int (*fn)(struct store *s, struct edit *ed, struct piece *p, struct error *e), struct error *e)
 {
     struct piece *p = arena_new_of(s->writer.arena, struct piece);
     uint32_t number = ed->from;
@@ -204,7 +205,8 @@ static int run_expunge(struct store *s, void *args, struct error *e) { return ru
 static const struct job_kind flags_job = {"flags", run_flags, false, false};
 static const struct job_kind expunge_job = {"expunge", run_expunge, false, false};
 
-static FIBER int edit_in_pieces(struct store *s, const struct job_kind *kind, struct edit *ed, size_t *done, struct error *e)
+static FIBER int edit_in_pieces(struct store *s, const struct job_kind *kind, struct edit *ed, size_t *done,
+                                struct error *e)
 {
     int r;
     *done = 0;
@@ -216,7 +218,8 @@ static FIBER int edit_in_pieces(struct store *s, const struct job_kind *kind, st
     return r;
 }
 
-FIBER int store_flags(struct store *s, int64_t mailbox, const struct uid_set *uids, flag_set add, flag_set remove, struct error *e)
+FIBER int store_flags(struct store *s, int64_t mailbox, const struct uid_set *uids, flag_set add, flag_set remove,
+                      struct error *e)
 {
     struct edit ed = {.mailbox = mailbox, .uids = uids, .add = add & ~remove, .remove = remove};
     size_t done;

@@ -1,7 +1,8 @@
 /* Readers: a pool of read connections used on the threads of offload(), and the gate before them.
  *
- * A read never keeps a statement open while its fiber sleeps: it copies a page and ends. When readers have kept the WAL from being
- * reused for too long, the writer closes the gate, waits for the reads that run, and opens it again (store.md, "SQLite"). */
+ * A read never keeps a statement open while its fiber sleeps: it copies a page and ends. When readers have kept the WAL
+ * from being reused for too long, the writer closes the gate, waits for the reads that run, and opens it again
+ * (store.md, "SQLite"). */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -54,7 +55,7 @@ void readers_open_gate(struct store *s)
     struct list in;
     list_init(&in);
     list_splice(&in, &s->readers.waiting);
-    list_each(node, &in) s->readers.reading++;
+    list_each (node, &in) s->readers.reading++;
     lock_give(s->lock);
     for (struct list *node; (node = list_shift(&in));) {
         struct gate_wait *w = list_entry(node, struct gate_wait, link);
@@ -112,7 +113,8 @@ static void run(void *arg)
     give(r->store, db, !broken);
 }
 
-FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg, struct error *e)
+FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg,
+                     struct error *e)
 {
     struct read r = {.store = s, .fn = fn, .arg = arg};
     enter(s);

@@ -1,4 +1,5 @@
-/* Trace payloads, envelopes and places as packed columns (see record.h). RFC 3461's parameters are kept with each recipient. */
+/* Trace payloads, envelopes and places as packed columns (see record.h). RFC 3461's parameters are kept with each
+ * recipient. */
 #include "store/record.h"
 
 #include "base/utf8.h"
@@ -7,13 +8,20 @@ enum {
     RECORD_VERSION = 1,
     ENVELOPE_VERSION = 1,
     RECIPIENT_LEAST = 6, /* bytes of the smallest recipient, */
-    EVENT_LEAST = 12,    /* and event: so a count cannot promise more than there is */
+    EVENT_LEAST = 11,    /* and event: so a count cannot promise more than there is */
 };
 
 static void put_address(struct buf *b, struct address a)
 {
     blob_put_str(b, a.local);
     blob_put_str(b, a.domain);
+}
+
+/* 0 when the bytes begin with a version we can read. */
+static int get_version(struct blob *b, uint64_t newest)
+{
+    uint64_t version = blob_uint(b);
+    return b->bad || version == 0 ? ERR_CORRUPT : version > newest ? ERR_TOO_NEW : 0;
 }
 
 static struct address get_address(struct blob *b)
@@ -72,7 +80,7 @@ static size_t ip_bytes(uint8_t family) { return family == 4 ? 4 : family == 6 ? 
 
 static void put_event(struct buf *b, const struct trace_event *e, utc_us since)
 {
-    blob_put_int(b, e->at - since);
+    blob_put_int(b, (int64_t)((uint64_t)e->at - (uint64_t)since)); /* wraps, as get_event() does */
     blob_put_uint(b, (uint64_t)e->kind);
     blob_put_int(b, e->recipient);
     blob_put_str(b, str_of(e->peer.b, ip_bytes(e->peer.family)));
@@ -101,7 +109,7 @@ static struct ip get_ip(struct blob *b)
 static struct trace_event get_event(struct blob *b, utc_us since)
 {
     struct trace_event e = {0};
-    e.at = (utc_us)((uint64_t)since + (uint64_t)blob_int(b)); /* wraps instead of overflowing: the bytes may be anything */
+    e.at = (utc_us)((uint64_t)since + (uint64_t)blob_int(b)); /* the bytes may be anything */
     e.kind = (enum trace_kind)blob_uint_max(b, UINT8_MAX);
     int64_t recipient = blob_int(b);
     if (recipient < -1 || recipient > INT32_MAX) b->bad = true;
@@ -140,7 +148,8 @@ int record_unpack(struct arena *a, struct str payload, struct record *out)
     *out = (struct record){0};
     if (payload.n == 0) return 0;
     struct blob b = {payload, false};
-    if (blob_uint(&b) > RECORD_VERSION) return b.bad ? ERR_CORRUPT : ERR_TOO_NEW;
+    int newer = get_version(&b, RECORD_VERSION);
+    if (newer) return newer;
     struct record r = {.at = blob_int(&b)};
     r.session = (int64_t)blob_uint_max(&b, INT64_MAX);
     r.message = (int64_t)blob_uint_max(&b, INT64_MAX);
@@ -157,7 +166,8 @@ int record_unpack(struct arena *a, struct str payload, struct record *out)
     return 0;
 }
 
-void record_pack_envelope(struct buf *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n, utc_us at)
+void record_pack_envelope(struct buf *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n,
+                          utc_us at)
 {
     blob_put_uint(b, ENVELOPE_VERSION);
     blob_put_int(b, at);
@@ -167,11 +177,12 @@ void record_pack_envelope(struct buf *b, const struct reverse_path *from, const 
     put_recipients(b, r, n);
 }
 
-int record_unpack_envelope(struct arena *a, struct str bytes, struct reverse_path *from, struct trace_recipient **r, size_t *n,
-                           utc_us *at)
+int record_unpack_envelope(struct arena *a, struct str bytes, struct reverse_path *from, struct trace_recipient **r,
+                           size_t *n, utc_us *at)
 {
     struct blob b = {bytes, false};
-    if (blob_uint(&b) > ENVELOPE_VERSION) return b.bad ? ERR_CORRUPT : ERR_TOO_NEW;
+    int newer = get_version(&b, ENVELOPE_VERSION);
+    if (newer) return newer;
     *at = blob_int(&b);
     *from = (struct reverse_path){.address = get_address(&b), .size = -1};
     from->ret = (enum dsn_return)blob_uint_max(&b, DSN_RET_HDRS);

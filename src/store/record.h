@@ -1,8 +1,8 @@
-/* The packed columns that tell a message's story: the payload of a trace row, the envelope beside a body in its pack, and
- * the place of a body.
+/* The packed columns that tell a message's story: the payload of a trace row, the envelope beside a body in its pack,
+ * and the place of a body.
  *
- * A trace payload is the bytes that are hashed, so what it says cannot be changed afterwards; the layout begins with a version
- * and only ever grows. Readers check everything: the bytes come from a disk. */
+ * A trace payload is the bytes that are hashed, so what it says cannot be changed afterwards; the layout begins with a
+ * version and only ever grows. Readers check everything: the bytes come from a disk. */
 #ifndef STORE_RECORD_H
 #define STORE_RECORD_H
 
@@ -29,13 +29,15 @@ struct record { /* what one trace row says */
 };
 
 void record_pack(struct buf *b, const struct record *r);
-/* Everything points into the payload or lies in `a`. 0, ERR_CORRUPT, ERR_TOO_NEW. An empty payload (redacted) is an empty record. */
+/* Everything points into the payload or lies in `a`. 0, ERR_CORRUPT, ERR_TOO_NEW. An empty payload (redacted) is an
+ * empty record. */
 int record_unpack(struct arena *a, struct str payload, struct record *out);
 
 /* The envelope in a pack: sender, recipients with their parameters, time of arrival. */
-void record_pack_envelope(struct buf *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n, utc_us at);
-int record_unpack_envelope(struct arena *a, struct str bytes, struct reverse_path *from, struct trace_recipient **r, size_t *n,
-                           utc_us *at);
+void record_pack_envelope(struct buf *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n,
+                          utc_us at);
+int record_unpack_envelope(struct arena *a, struct str bytes, struct reverse_path *from, struct trace_recipient **r,
+                           size_t *n, utc_us *at);
 
 void place_pack(struct buf *b, const struct pack_place *p);
 int place_unpack(struct str bytes, struct pack_place *out); /* 0 or ERR_CORRUPT */

@@ -1,4 +1,5 @@
-/* The packed columns: chunks of entries, tombstones, trace payloads, envelopes, places, numbers. Whole, cut at every byte, damaged. */
+/* The packed columns: chunks of entries, tombstones, trace payloads, envelopes, places, numbers. Whole, cut at every
+ * byte, damaged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@
 static void test_numbers(void **state)
 {
     (void)state;
-    static const int64_t numbers[] = {0, 1, -1, 63, 64, -64, -65, 127, 128, 16383, 16384, INT32_MAX, INT64_MAX, INT64_MIN};
+    static const int64_t numbers[] = {0,   1,   -1,    63,    64,        -64,       -65,
+                                      127, 128, 16383, 16384, INT32_MAX, INT64_MAX, INT64_MIN};
     char bytes[16];
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct buf b = BUF_OVER(bytes), u = BUF_OVER(bytes);
@@ -60,7 +62,8 @@ static void test_chunks(void **state)
     for (size_t cut = 0; cut < CHUNK_PACKED; cut++)
         assert_int_equal(chunk_unpack(str_of(packed, cut), 7, out, &n), cut % ENTRY_PACKED ? ERR_CORRUPT : 0);
     assert_int_equal(chunk_unpack(str_of(packed, CHUNK_PACKED), 8, out, &n), ERR_CORRUPT); /* another chunk's */
-    static const unsigned char first[ENTRY_PACKED] = {1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4}; /* the bytes on disk */
+    /* the bytes on disk */
+    static const unsigned char first[ENTRY_PACKED] = {1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4};
     assert_int_equal(chunk_unpack(str_of(first, sizeof first), 0, out, &n), 0);
     assert_true(out[0].uid == 1 && out[0].flags == 2 && out[0].modseq == 3 && out[0].email == 4);
     memcpy(packed, first, sizeof first);
@@ -87,15 +90,37 @@ static void test_tombstones(void **state)
 /* ---- the record ---- */
 
 static const struct trace_recipient recipients[] = {
-    {.path = {.address = {S_INIT("bob"), S_INIT("example.org")}, .notify = DSN_NOTIFY_NEVER}, .final = {S_INIT("robert"), S_INIT("example.org")}},
+    {.path = {.address = {S_INIT("bob"), S_INIT("example.org")}, .notify = DSN_NOTIFY_NEVER},
+     .final = {S_INIT("robert"), S_INIT("example.org")}},
     {.path = {.address = {S_INIT("\xc3\xa4 b"), S_INIT("example.org")}, .orcpt = S_INIT("rfc822;x")}},
 };
 static const struct trace_event events[] = {
-    {.at = 999, .kind = TRACE_RECEIVED, .recipient = -1, .peer = {4, {192, 0, 2, 1}}, .host = S_INIT("client"), .tls = S_INIT("TLSv1.3"), .number = -5},
-    {.at = 1500, .kind = TRACE_REFUSED, .recipient = 1, .peer = {6, {0x20, 1}}, .address = S_INIT("x@y"), .code = 550, .status = E(5, 7, 27), .text = S_INIT("no")},
+    {.at = 999,
+     .kind = TRACE_RECEIVED,
+     .recipient = -1,
+     .peer = {4, {192, 0, 2, 1}},
+     .host = S_INIT("client"),
+     .tls = S_INIT("TLSv1.3"),
+     .number = -5},
+    {.at = 1500,
+     .kind = TRACE_REFUSED,
+     .recipient = 1,
+     .peer = {6, {0x20, 1}},
+     .address = S_INIT("x@y"),
+     .code = 550,
+     .status = E(5, 7, 27),
+     .text = S_INIT("no")},
 };
-static const struct record full = {.session = 3, .message = INT64_MAX, .at = 1000, .sender = {S_INIT("ann"), S_INIT("example.net")}, .subject = S_INIT("Hi"),
-                                   .message_id = S_INIT("1@x"), .recipients = recipients, .n_recipients = 2, .events = events, .n_events = 2};
+static const struct record full = {.session = 3,
+                                   .message = INT64_MAX,
+                                   .at = 1000,
+                                   .sender = {S_INIT("ann"), S_INIT("example.net")},
+                                   .subject = S_INIT("Hi"),
+                                   .message_id = S_INIT("1@x"),
+                                   .recipients = recipients,
+                                   .n_recipients = 2,
+                                   .events = events,
+                                   .n_events = 2};
 
 static void test_record(void **state)
 {
@@ -105,14 +130,17 @@ static void test_record(void **state)
     struct record r;
     record_pack(&b, &full);
     assert_int_equal(record_unpack(a, buf_str(&b), &r), 0);
-    assert_true(r.session == 3 && r.message == INT64_MAX && r.at == 1000 && str_eq(r.sender.local, S("ann")) && str_eq(r.subject, S("Hi")));
+    assert_true(r.session == 3 && r.message == INT64_MAX && r.at == 1000 && str_eq(r.sender.local, S("ann")) &&
+                str_eq(r.subject, S("Hi")));
     assert_int_equal(r.n_recipients, 2);
     assert_int_equal(r.recipients[0].path.notify, DSN_NOTIFY_NEVER);
     assert_true(str_is_none(r.recipients[0].path.orcpt) && str_eq(r.recipients[1].path.orcpt, S("rfc822;x")));
     assert_true(str_eq(r.recipients[0].final.local, S("robert")));
     assert_int_equal(r.n_events, 2);
-    assert_true(r.events[0].at == 999 && r.events[0].recipient == -1 && ip_eq(r.events[0].peer, events[0].peer) && r.events[0].number == -5);
-    assert_true(r.events[1].at == 1500 && r.events[1].code == 550 && r.events[1].status.detail == 27 && str_eq(r.events[1].text, S("no")));
+    assert_true(r.events[0].at == 999 && r.events[0].recipient == -1 && ip_eq(r.events[0].peer, events[0].peer) &&
+                r.events[0].number == -5);
+    assert_true(r.events[1].at == 1500 && r.events[1].code == 550 && r.events[1].status.detail == 27 &&
+                str_eq(r.events[1].text, S("no")));
     for (size_t cut = 1; cut < b.n; cut++) assert_int_equal(record_unpack(a, str_of(b.p, cut), &r), ERR_CORRUPT);
     assert_int_equal(record_unpack(a, S(""), &r), 0); /* redacted */
     assert_int_equal(r.n_events, 0);
@@ -131,6 +159,11 @@ static void test_record_limits(void **state)
     struct record in = {.subject = str_of(text, sizeof text), .events = &long_event, .n_events = 1}, out;
     struct buf b = BUF(4096);
     struct arena *a = arena_new(NULL, 0);
+    /* the smallest event */
+    record_pack(&b, &(struct record){.events = &(struct trace_event){.kind = TRACE_ADMIN}, .n_events = 1});
+    assert_int_equal(record_unpack(a, buf_str(&b), &out), 0);
+    assert_int_equal(out.events[0].kind, TRACE_ADMIN);
+    buf_clear(&b);
     record_pack(&b, &in);
     assert_int_equal(record_unpack(a, buf_str(&b), &out), 0);
     assert_int_equal(out.subject.n, RECORD_SUBJECT);
@@ -150,8 +183,10 @@ static void test_envelope_and_place(void **state)
     utc_us at;
     record_pack_envelope(&b, &from, recipients, 2, 77);
     assert_int_equal(record_unpack_envelope(a, buf_str(&b), &read, &to, &n, &at), 0);
-    assert_true(n == 2 && at == 77 && read.ret == DSN_RET_HDRS && str_eq(read.envid, S("QQ")) && str_eq(to[1].path.orcpt, S("rfc822;x")));
-    for (size_t cut = 0; cut < b.n; cut++) assert_int_equal(record_unpack_envelope(a, str_of(b.p, cut), &read, &to, &n, &at), ERR_CORRUPT);
+    assert_true(n == 2 && at == 77 && read.ret == DSN_RET_HDRS && str_eq(read.envid, S("QQ")) &&
+                str_eq(to[1].path.orcpt, S("rfc822;x")));
+    for (size_t cut = 0; cut < b.n; cut++)
+        assert_int_equal(record_unpack_envelope(a, str_of(b.p, cut), &read, &to, &n, &at), ERR_CORRUPT);
     buf_clear(&b);
     struct pack_place place = {1, INT64_MAX, 3, 4, 5}, back;
     place_pack(&b, &place);
@@ -188,8 +223,13 @@ static void test_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_chunks),        cmocka_unit_test(test_tombstones),         cmocka_unit_test(test_record),
-        cmocka_unit_test(test_ids),     cmocka_unit_test(test_record_limits), cmocka_unit_test(test_envelope_and_place),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_tombstones),
+        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_record_limits),
+        cmocka_unit_test(test_envelope_and_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

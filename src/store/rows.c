@@ -1,5 +1,5 @@
-/* The writer's cache of hot rows (see rows.h). Counters are taken in ascending order of id when they are written, so that two
- * engines' locks never meet crosswise (store.md, "Shape"). */
+/* The writer's cache of hot rows (see rows.h). Counters are taken in ascending order of id when they are written, so
+ * that two engines' locks never meet crosswise (store.md, "Shape"). */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -66,9 +66,14 @@ int rows_mailbox(struct store *s, int64_t id, struct mailbox_row **out, struct e
         return corrupt(e, id);
     }
     struct mailbox_row *m = allocate(sizeof *m);
-    *m = (struct mailbox_row){.id = id, .account = q_get_int(&q, 0), .uid_next = (uint64_t)q_get_int(&q, 1),
-                              .highest_modseq = (uint64_t)q_get_int(&q, 2), .messages = q_get_int(&q, 3),
-                              .unseen = q_get_int(&q, 4), .octets = q_get_int(&q, 5), .tail_n = tail.n};
+    *m = (struct mailbox_row){.id = id,
+                              .account = q_get_int(&q, 0),
+                              .uid_next = (uint64_t)q_get_int(&q, 1),
+                              .highest_modseq = (uint64_t)q_get_int(&q, 2),
+                              .messages = q_get_int(&q, 3),
+                              .unseen = q_get_int(&q, 4),
+                              .octets = q_get_int(&q, 5),
+                              .tail_n = tail.n};
     memcpy(m->tail, tail.p, tail.n);
     q_end(&q);
     map_set(&r->mailboxes, key_of(&m->id), m);
@@ -88,8 +93,12 @@ int rows_account(struct store *s, int64_t id, struct account_row **out, struct e
     if (found < 0) return found;
     if (found == 0) return error_set(e, ERR_NOT_FOUND, "there is no account %lld", (long long)id);
     struct account_row *a = allocate(sizeof *a);
-    *a = (struct account_row){.id = id, .modseq = (uint64_t)q_get_int(&q, 0), .used_bytes = q_get_int(&q, 1),
-                              .used_count = q_get_int(&q, 2), .uid_validity = q_get_int(&q, 3), .inbox = q_get_int(&q, 4)};
+    *a = (struct account_row){.id = id,
+                              .modseq = (uint64_t)q_get_int(&q, 0),
+                              .used_bytes = q_get_int(&q, 1),
+                              .used_count = q_get_int(&q, 2),
+                              .uid_validity = q_get_int(&q, 3),
+                              .inbox = q_get_int(&q, 4)};
     q_end(&q);
     lock_take(s->lock);
     const struct submission *known = map_get(&s->submissions, key_of(&id));
@@ -148,7 +157,8 @@ uint64_t rows_next_modseq(struct store *s, struct account_row *a)
 
 static uint32_t tail_number(const struct mailbox_row *m) { return (uint32_t)(m->uid_next / CHUNK_ENTRIES); }
 
-static int save_chunk(struct store *s, int64_t mailbox, uint32_t number, struct str packed, uint64_t modseq, struct error *e)
+static int save_chunk(struct store *s, int64_t mailbox, uint32_t number, struct str packed, uint64_t modseq,
+                      struct error *e)
 {
     struct query q = db_query(s->writer.db, packed.n ? SQL_CHUNK_SAVE : SQL_CHUNK_DELETE);
     q_int(&q, mailbox);
@@ -182,7 +192,8 @@ static int move_tail(struct store *s, struct mailbox_row *m, struct error *e)
 
 int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, struct entry *entry, struct error *e)
 {
-    if (m->uid_next > UINT32_MAX) return error_set(e, ERR_CONFLICT, "mailbox %lld has used up its UIDs", (long long)m->id);
+    if (m->uid_next > UINT32_MAX)
+        return error_set(e, ERR_CONFLICT, "mailbox %lld has used up its UIDs", (long long)m->id);
     entry->uid = (uid)m->uid_next;
     entry->modseq = rows_next_modseq(s, a);
     entry_pack(entry, m->tail + m->tail_n);
@@ -199,7 +210,8 @@ int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, s
     return m->uid_next % CHUNK_ENTRIES == 0 ? move_tail(s, m, e) : 0;
 }
 
-int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *number, struct entry *v, size_t *n, struct error *e)
+int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *number, struct entry *v, size_t *n,
+               struct error *e)
 {
     struct query q = db_query(s->writer.db, SQL_CHUNKS);
     q_int(&q, m->id);
@@ -220,7 +232,8 @@ int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *
     return r ? corrupt(e, m->id) : 1;
 }
 
-int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, const struct entry *v, size_t n, struct error *e)
+int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, const struct entry *v, size_t n,
+                   struct error *e)
 {
     rows_touch_mailbox(s, m);
     if (number == tail_number(m)) {

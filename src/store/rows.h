@@ -1,5 +1,5 @@
-/* Inside store/: rows the writer changes again and again, kept between jobs and written once per group: mailboxes (with the chunk
- * that still fills) and accounts. All of it is thrown away when a group is rolled back. */
+/* Inside store/: rows the writer changes again and again, kept between jobs and written once per group: mailboxes (with
+ * the chunk that still fills) and accounts. All of it is thrown away when a group is rolled back. */
 #ifndef STORE_ROWS_H
 #define STORE_ROWS_H
 
@@ -56,15 +56,20 @@ int rows_account(struct store *s, int64_t id, struct account_row **out, struct e
 void rows_touch_mailbox(struct store *s, struct mailbox_row *m);
 void rows_touch_account(struct store *s, struct account_row *a);
 void rows_touch_submission(struct store *s, struct account_row *a);
-int rows_remove_account(struct store *s, int64_t account, struct error *e); /* for the rest of the group there is none */
+/* for the rest of the group there is none */
+int rows_remove_account(struct store *s, int64_t account, struct error *e);
 uint64_t rows_next_modseq(struct store *s, struct account_row *a);
 
-/* A new letter in a mailbox: fills e->uid and e->modseq, counts it for both. ERR_CONFLICT: the mailbox has used up its UIDs. */
+/* A new letter in a mailbox: fills e->uid and e->modseq, counts it for both. ERR_CONFLICT: the mailbox has used up its
+ * UIDs. */
 int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, struct entry *entry, struct error *e);
 
-/* The first chunk of the mailbox from `from` on, unpacked into v[CHUNK_ENTRIES]: 1, 0 when there is none, or an error. */
-int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *number, struct entry *v, size_t *n, struct error *e);
-int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, const struct entry *v, size_t n, struct error *e);
+/* The first chunk of the mailbox from `from` on, unpacked into v[CHUNK_ENTRIES]: 1, 0 when there is none, or an error.
+ */
+int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *number, struct entry *v, size_t *n,
+               struct error *e);
+int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, const struct entry *v, size_t n,
+                   struct error *e);
 
 void rows_note(struct rows *r, int64_t mailbox, enum change_kind kind, const struct entry *entry);
 

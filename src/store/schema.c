@@ -1,100 +1,127 @@
 /* All tables (store.md, "Shape"), also those that later work fills, and the migrations between formats.
  *
- * Told apart for SQLite: KEYED, a table stored by its primary key, for rows that are small or appended in order. Entries and
- * mailboxes are not KEYED: their rows of up to 3.3 KB must lie inline in a page, which SQLite grants only tables by rowid. */
+ * Entries and mailboxes are not KEYED: their rows of up to 3.3 KB must lie inline in a page, which SQLite grants only
+ * tables stored in the order of rows. */
 #include "store/schema.h"
 
-#include <stdio.h>
+static const char *const format_1[] = {
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, value BYTES) KEYED",
 
-#define FORMAT_1(ID, TEXT, BYTES, END, KEYED)                                                                                    \
-    "CREATE TABLE setting (name " TEXT " NOT NULL PRIMARY KEY, value " BYTES " NOT NULL" KEYED,                                   \
-                                                                                                                                 \
-        /* who there is */                                                                                                       \
-        "CREATE TABLE tenant (id " ID " NOT NULL PRIMARY KEY, name " TEXT " NOT NULL" END,                                        \
-        "CREATE TABLE limits (kind " ID " NOT NULL, owner " ID " NOT NULL, name " TEXT " NOT NULL, value " ID " NOT NULL, "       \
-        "PRIMARY KEY (kind, owner, name)" KEYED, /* kind: 1 tenant, 2 domain, 3 account */                                       \
-        "CREATE TABLE domain (id " ID " NOT NULL PRIMARY KEY, tenant " ID " NOT NULL REFERENCES tenant, name " TEXT               \
-        " NOT NULL UNIQUE, alias_of " ID " NOT NULL, catch_all_local " TEXT " NOT NULL, catch_all_domain " TEXT " NOT NULL" END,   \
-        "CREATE TABLE principal (id " ID " NOT NULL PRIMARY KEY, tenant " ID " NOT NULL REFERENCES tenant, kind " ID              \
-        " NOT NULL, name " BYTES " NOT NULL, disabled " ID " NOT NULL, removed_at " ID " NOT NULL, created_at " ID                \
-        " NOT NULL, quota " ID " NOT NULL, used_bytes " ID " NOT NULL, used_count " ID " NOT NULL, modseq " ID                    \
-        " NOT NULL, uid_validity " ID " NOT NULL, inbox " ID " NOT NULL" END, /* kind: 1 account, 2 group */                    \
-        "CREATE TABLE address (id " ID " NOT NULL PRIMARY KEY, domain " ID " NOT NULL REFERENCES domain, local_key " TEXT         \
-        " NOT NULL, local_shown " TEXT " NOT NULL, kind " ID " NOT NULL, principal " ID " NOT NULL, may_send " ID                 \
-        " NOT NULL, UNIQUE (domain, local_key, kind)" END, /* kind: 1 account's, 2 alias */                                      \
-        "CREATE TABLE alias_target (address " ID " NOT NULL REFERENCES address, domain_key " TEXT " NOT NULL, local_key " TEXT    \
-        " NOT NULL, domain_shown " TEXT " NOT NULL, local_shown " TEXT " NOT NULL, "                                             \
-        "PRIMARY KEY (address, domain_key, local_key)" KEYED,                                                                    \
-        "CREATE TABLE send_grant (principal " ID " NOT NULL REFERENCES principal, domain_key " TEXT " NOT NULL, local_key " TEXT  \
-        " NOT NULL, PRIMARY KEY (principal, domain_key, local_key)" KEYED,                                                       \
-        "CREATE TABLE credential (id " ID " NOT NULL PRIMARY KEY, principal " ID " NOT NULL REFERENCES principal, kind " ID       \
-        " NOT NULL, data " BYTES " NOT NULL, scram " BYTES " NOT NULL, name " BYTES " NOT NULL, scopes " TEXT                     \
-        " NOT NULL, created_at " ID " NOT NULL, last_used_at " ID " NOT NULL, expires_at " ID " NOT NULL" END,                    \
-        "CREATE INDEX credential_principal ON credential (principal)",                                                           \
-        "CREATE TABLE submission (account " ID " NOT NULL PRIMARY KEY REFERENCES principal, hour_ends " ID " NOT NULL, hour " ID  \
-        " NOT NULL, day_ends " ID " NOT NULL, day " ID " NOT NULL" END,                                                          \
-                                                                                                                                 \
-        /* mailboxes; use: enum special_use; deleted_at: a tombstone */                                                          \
-        "CREATE TABLE mailbox (id " ID " NOT NULL PRIMARY KEY, account " ID " NOT NULL REFERENCES principal, parent " ID          \
-        " NOT NULL, name " TEXT " NOT NULL, purpose " ID " NOT NULL, uid_validity " ID " NOT NULL, created_modseq " ID            \
-        " NOT NULL, deleted_at " ID " NOT NULL, uid_next " ID " NOT NULL, highest_modseq " ID " NOT NULL, messages " ID           \
-        " NOT NULL, unseen " ID " NOT NULL, octets " ID " NOT NULL, tail " BYTES                                                 \
-        " NOT NULL, UNIQUE (account, parent, name, deleted_at)" END,                                                             \
-        "CREATE TABLE keyword (mailbox " ID " NOT NULL REFERENCES mailbox, bit " ID " NOT NULL, name " TEXT                       \
-        " NOT NULL, PRIMARY KEY (mailbox, bit)" KEYED,                                                                           \
-        "CREATE TABLE acl (mailbox " ID " NOT NULL REFERENCES mailbox, principal " ID " NOT NULL REFERENCES principal, rights "   \
-        TEXT " NOT NULL, PRIMARY KEY (mailbox, principal)" KEYED,                                                                \
-        "CREATE TABLE entries (mailbox " ID " NOT NULL REFERENCES mailbox, chunk " ID " NOT NULL, modseq " ID " NOT NULL, "       \
-        "packed " BYTES " NOT NULL, PRIMARY KEY (mailbox, chunk)" END,                                                           \
-        "CREATE TABLE tombstone (account " ID " NOT NULL REFERENCES principal, modseq " ID " NOT NULL, kind " ID                  \
-        " NOT NULL, object " ID " NOT NULL, part " ID " NOT NULL, at " ID " NOT NULL, packed " BYTES                             \
-        " NOT NULL, PRIMARY KEY (account, modseq, kind, object, part)" KEYED, /* kind: 1 entries of mailbox `object` */          \
-                                                                                                                                 \
-        /* letters */                                                                                                            \
-        "CREATE TABLE body (id " ID " NOT NULL PRIMARY KEY, sha256 " BYTES " NOT NULL, size " ID " NOT NULL, location " BYTES     \
-        " NOT NULL, key_id " ID " NOT NULL, derived_version " ID " NOT NULL, sent_at " ID " NOT NULL, has_attachment " ID         \
-        " NOT NULL, envelope " BYTES " NOT NULL, structure " BYTES " NOT NULL, preview " BYTES " NOT NULL" END,                   \
-        "CREATE TABLE email (id " ID " NOT NULL PRIMARY KEY, account " ID " NOT NULL REFERENCES principal, thread " ID            \
-        " NOT NULL, body " ID " NOT NULL REFERENCES body, size " ID " NOT NULL, received_at " ID " NOT NULL, saved_at " ID        \
-        " NOT NULL, created_modseq " ID " NOT NULL, prefixes " BYTES " NOT NULL" END,                                            \
-        "CREATE TABLE thread_ref (account " ID " NOT NULL REFERENCES principal, hash " ID " NOT NULL, thread " ID                 \
-        " NOT NULL, PRIMARY KEY (account, hash)" KEYED,                                                                          \
-        "CREATE TABLE pack (id " ID " NOT NULL PRIMARY KEY, size " ID " NOT NULL, sealed " ID " NOT NULL" END,                    \
-                                                                                                                                 \
-        /* what waits; kind: enum queue_kind */                                                                                  \
-        "CREATE TABLE queue_message (id " ID " NOT NULL PRIMARY KEY, body " ID " NOT NULL REFERENCES body, submitter " ID         \
-        " NOT NULL, received_at " ID " NOT NULL, size " ID " NOT NULL, from_local " BYTES " NOT NULL, from_domain " BYTES         \
-        " NOT NULL, envid " BYTES " NOT NULL, ret " ID " NOT NULL, needs_8bit " ID " NOT NULL, needs_utf8 " ID                    \
-        " NOT NULL, require_tls " ID " NOT NULL, prefix " BYTES " NOT NULL" END,                                                 \
-        "CREATE TABLE queue_recipient (message " ID " NOT NULL REFERENCES queue_message, number " ID " NOT NULL, kind " ID        \
-        " NOT NULL, final_local " BYTES " NOT NULL, final_domain " BYTES " NOT NULL, original_local " BYTES                      \
-        " NOT NULL, original_domain " BYTES " NOT NULL, orcpt " BYTES " NOT NULL, notify " ID " NOT NULL, next_hop " BYTES        \
-        " NOT NULL, not_before " ID " NOT NULL, due " ID " NOT NULL, expires " ID " NOT NULL, attempts " ID                      \
-        " NOT NULL, last_reply " BYTES " NOT NULL, lease_node " ID " NOT NULL, lease_until " ID " NOT NULL, fence " ID            \
-        " NOT NULL, priority " ID " NOT NULL, held " ID " NOT NULL, PRIMARY KEY (message, number)" KEYED,                        \
-        "CREATE INDEX queue_due ON queue_recipient (due)",                                                                       \
-                                                                                                                                 \
-        /* the record; each row also says what its commit must remember: the open pack's durable size, the last id given out */  \
-        "CREATE TABLE trace (node " ID " NOT NULL, seq " ID " NOT NULL, session " ID " NOT NULL, message " ID " NOT NULL, "       \
-        "pack " ID " NOT NULL, pack_size " ID " NOT NULL, last_id " ID " NOT NULL, salt " BYTES " NOT NULL, digest " BYTES        \
-        " NOT NULL, chain " BYTES " NOT NULL, payload " BYTES " NOT NULL, PRIMARY KEY (node, seq)" KEYED,                        \
-        "CREATE INDEX trace_message ON trace (message) WHERE message <> 0",                                                      \
-                                                                                                                                 \
-        "INSERT INTO tenant (id, name) VALUES (1, 'default')", NULL
+    /* who there is */
+    "CREATE TABLE tenant (id INT PRIMARY KEY, name TEXT) ROWS",
+    "INSERT INTO tenant (id, name) VALUES (1, 'default')",
+    /* kind: 1 tenant, 2 domain, 3 account */
+    "CREATE TABLE limits (kind INT, owner INT, name TEXT, value INT, PRIMARY KEY (kind, owner, name)) KEYED",
+    "CREATE TABLE domain (id INT PRIMARY KEY, tenant INT REFERENCES tenant, name TEXT UNIQUE, alias_of INT, "
+    "catch_all_local TEXT, catch_all_domain TEXT) ROWS",
+    /* kind: 1 account, 2 group; removed_at: a tombstone */
+    "CREATE TABLE principal (id INT PRIMARY KEY, tenant INT REFERENCES tenant, kind INT, name BYTES, disabled INT, "
+    "removed_at INT, created_at INT, quota INT, used_bytes INT, used_count INT, modseq INT, uid_validity INT, "
+    "inbox INT) ROWS",
+    /* kind: 1 an account's, 2 an alias */
+    "CREATE TABLE address (id INT PRIMARY KEY, domain INT REFERENCES domain, local_key TEXT, local_shown TEXT, "
+    "kind INT, principal INT, may_send INT, UNIQUE (domain, local_key, kind)) ROWS",
+    "CREATE TABLE alias_target (address INT REFERENCES address, domain_key TEXT, local_key TEXT, domain_shown TEXT, "
+    "local_shown TEXT, PRIMARY KEY (address, domain_key, local_key)) KEYED",
+    "CREATE TABLE send_grant (principal INT REFERENCES principal, domain_key TEXT, local_key TEXT, "
+    "PRIMARY KEY (principal, domain_key, local_key)) KEYED",
+    /* kind: 1 password (data: crypt(3); scram: its keys) */
+    "CREATE TABLE credential (id INT PRIMARY KEY, principal INT REFERENCES principal, kind INT, data BYTES, "
+    "scram BYTES, name BYTES, scopes TEXT, created_at INT, last_used_at INT, expires_at INT) ROWS",
+    "CREATE INDEX credential_principal ON credential (principal)",
+    "CREATE TABLE submission (account INT PRIMARY KEY REFERENCES principal, hour_ends INT, hour INT, day_ends INT, "
+    "day INT) ROWS",
 
-static const char *const format_1_sqlite[] = {FORMAT_1("INTEGER", "TEXT", "BLOB", ") STRICT", ") STRICT, WITHOUT ROWID")};
-static const char *const format_1_postgres[] = {FORMAT_1("BIGINT", "TEXT COLLATE \"C\"", "BYTEA", ")", ")")};
+    /* mailboxes; purpose: enum special_use; deleted_at: a tombstone; tail: the chunk of entries that still fills */
+    "CREATE TABLE mailbox (id INT PRIMARY KEY, account INT REFERENCES principal, parent INT, name TEXT, purpose INT, "
+    "uid_validity INT, created_modseq INT, deleted_at INT, uid_next INT, highest_modseq INT, messages INT, "
+    "unseen INT, octets INT, tail BYTES, UNIQUE (account, parent, name, deleted_at)) ROWS",
+    "CREATE TABLE keyword (mailbox INT REFERENCES mailbox, bit INT, name TEXT, PRIMARY KEY (mailbox, bit)) KEYED",
+    "CREATE TABLE acl (mailbox INT REFERENCES mailbox, principal INT REFERENCES principal, rights TEXT, "
+    "PRIMARY KEY (mailbox, principal)) KEYED",
+    "CREATE TABLE entries (mailbox INT REFERENCES mailbox, chunk INT, modseq INT, packed BYTES, PRIMARY KEY (mailbox, "
+    "chunk)) ROWS",
+    /* kind: 1 entries of the mailbox `object` */
+    "CREATE TABLE tombstone (account INT REFERENCES principal, modseq INT, kind INT, object INT, part INT, at INT, "
+    "packed BYTES, PRIMARY KEY (account, modseq, kind, object, part)) KEYED",
 
-const struct migration schema_sqlite[SCHEMA_VERSION] = {{1, format_1_sqlite}};
-const struct migration schema_postgres[SCHEMA_VERSION] = {{1, format_1_postgres}};
+    /* letters */
+    "CREATE TABLE body (id INT PRIMARY KEY, sha256 BYTES, size INT, location BYTES, key_id INT, derived_version INT, "
+    "sent_at INT, has_attachment INT, envelope BYTES, structure BYTES, preview BYTES) ROWS",
+    "CREATE TABLE email (id INT PRIMARY KEY, account INT REFERENCES principal, thread INT, body INT REFERENCES body, "
+    "size INT, received_at INT, saved_at INT, created_modseq INT, prefixes BYTES) ROWS",
+    "CREATE TABLE thread_ref (account INT REFERENCES principal, hash INT, thread INT, PRIMARY KEY (account, "
+    "hash)) KEYED",
+    "CREATE TABLE pack (id INT PRIMARY KEY, size INT, sealed INT) ROWS",
+
+    /* what waits; kind: enum queue_kind */
+    "CREATE TABLE queue_message (id INT PRIMARY KEY, body INT REFERENCES body, submitter INT, received_at INT, "
+    "size INT, from_local BYTES, from_domain BYTES, envid BYTES, ret INT, needs_8bit INT, needs_utf8 INT, "
+    "require_tls INT, prefix BYTES) ROWS",
+    "CREATE TABLE queue_recipient (message INT REFERENCES queue_message, number INT, kind INT, final_local BYTES, "
+    "final_domain BYTES, original_local BYTES, original_domain BYTES, orcpt BYTES, notify INT, next_hop BYTES, "
+    "not_before INT, due INT, expires INT, attempts INT, last_reply BYTES, lease_node INT, lease_until INT, "
+    "fence INT, priority INT, held INT, PRIMARY KEY (message, number)) KEYED",
+    "CREATE INDEX queue_due ON queue_recipient (due)",
+
+    /* the record; a row also says what its commit must remember: the open pack's durable size, the last id given out */
+    "CREATE TABLE trace (node INT, seq INT, session INT, message INT, pack INT, pack_size INT, last_id INT, "
+    "salt BYTES, digest BYTES, chain BYTES, payload BYTES, PRIMARY KEY (node, seq)) KEYED",
+    "CREATE INDEX trace_message ON trace (message) WHERE message <> 0",
+    NULL,
+};
+
+const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}};
+
+/* ---- the engines' words ---- */
+
+static const struct word {
+    struct str word, in[2]; /* by enum schema_engine */
+} words[] = {
+    {S_INIT("INT"), {S_INIT("INTEGER NOT NULL"), S_INIT("BIGINT NOT NULL")}},
+    {S_INIT("TEXT"), {S_INIT("TEXT NOT NULL"), S_INIT("TEXT COLLATE \"C\" NOT NULL")}},
+    {S_INIT("BYTES"), {S_INIT("BLOB NOT NULL"), S_INIT("BYTEA NOT NULL")}},
+    {S_INIT("ROWS"), {S_INIT("STRICT"), S_INIT("")}},
+    {S_INIT("KEYED"), {S_INIT("STRICT, WITHOUT ROWID"), S_INIT("")}},
+};
+
+static struct str in_words_of(struct str word, enum schema_engine engine)
+{
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (str_eq(word, words[i].word)) return words[i].in[engine];
+    return word;
+}
+
+void schema_put(struct buf *b, const char *statement, enum schema_engine engine)
+{
+    for (struct str rest = str_c(statement); rest.n > 0;) {
+        size_t n = 0;
+        while (n < rest.n && (ch_alnum((unsigned char)rest.p[n]) || rest.p[n] == '_')) n++;
+        if (n == 0) n = 1; /* not a word */
+        buf_add(b, in_words_of(str_head(rest, n), engine));
+        rest = str_skip(rest, n);
+    }
+}
+
+/* ---- migrations ---- */
 
 /* Made before all formats, so that any Penny Post can tell what it has before it. */
-static const char format_table[] = "CREATE TABLE IF NOT EXISTS format (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)";
+static const char format_table[] = "CREATE TABLE IF NOT EXISTS format (id INT PRIMARY KEY, version INT) ROWS";
+
+static int run(struct db *db, const char *statement, struct error *e)
+{
+    struct buf b = BUF(1 << 16);
+    schema_put(&b, statement, SCHEMA_SQLITE);
+    buf_char(&b, '\0');
+    int r = db_exec(db, b.p, e);
+    buf_free(&b);
+    return r;
+}
 
 int schema_version(struct db *db, int *version, struct error *e)
 {
     int64_t v = 0;
-    int r = db_exec(db, format_table, e);
+    int r = run(db, format_table, e);
     if (!r) r = db_exec_int(db, "SELECT COALESCE(MAX(version), 0) FROM format", &v, e);
     if (!r) *version = (int)v;
     return r;
@@ -103,12 +130,14 @@ int schema_version(struct db *db, int *version, struct error *e)
 static int apply(struct db *db, const struct migration *m, struct error *e)
 {
     int r = 0;
-    for (size_t i = 0; !r && m->statements[i]; i++) r = db_exec(db, m->statements[i], e);
-    if (!r) r = db_exec(db, "DELETE FROM format", e);
-    if (r) return r;
-    char sql[80];
-    snprintf(sql, sizeof sql, "INSERT INTO format (id, version) VALUES (1, %d)", m->version);
-    return db_exec(db, sql, e);
+    for (size_t i = 0; !r && m->statements[i]; i++) r = run(db, m->statements[i], e);
+    if (!r) r = run(db, "DELETE FROM format", e);
+    struct buf b = BUF(100);
+    buf_printf(&b, "INSERT INTO format (id, version) VALUES (1, %d)", m->version);
+    buf_char(&b, '\0');
+    if (!r) r = run(db, b.p, e);
+    buf_free(&b);
+    return r;
 }
 
 int schema_migrate(struct db *db, const struct migration *m, size_t n, struct error *e)
@@ -117,7 +146,8 @@ int schema_migrate(struct db *db, const struct migration *m, size_t n, struct er
     if (r) return r;
     r = schema_version(db, &have, e);
     if (!r && have > m[n - 1].version)
-        r = error_set(e, ERR_TOO_NEW, "the store has format %d, this Penny Post knows up to %d", have, m[n - 1].version);
+        r = error_set(e, ERR_TOO_NEW, "the store has format %d, this Penny Post knows up to %d", have,
+                      m[n - 1].version);
     for (size_t i = 0; !r && i < n; i++)
         if (m[i].version > have) r = apply(db, &m[i], e);
     if (!r) r = db_commit(db, e);

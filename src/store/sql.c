@@ -3,19 +3,24 @@
 
 const char *const sql_text[SQL_COUNT] = {
     [SQL_SETTING] = "SELECT value FROM setting WHERE name = $1",
-    [SQL_SETTING_PUT] = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [SQL_SETTING_PUT] =
+        "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 
     [SQL_PACKS] = "SELECT id, size, sealed FROM pack ORDER BY id",
     [SQL_PACK_PUT] = "INSERT INTO pack (id, size, sealed) VALUES ($1, $2, $3) "
                      "ON CONFLICT (id) DO UPDATE SET size = excluded.size, sealed = excluded.sealed",
 
-    [SQL_TRACE_LAST] = "SELECT seq, chain, pack, pack_size, last_id FROM trace WHERE node = $1 ORDER BY seq DESC LIMIT 1",
-    [SQL_TRACE_INSERT] = "INSERT INTO trace (node, seq, session, message, pack, pack_size, last_id, salt, digest, chain, payload) "
-                         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    [SQL_TRACE_LAST] =
+        "SELECT seq, chain, pack, pack_size, last_id FROM trace WHERE node = $1 ORDER BY seq DESC LIMIT 1",
+    [SQL_TRACE_INSERT] =
+        "INSERT INTO trace (node, seq, session, message, pack, pack_size, last_id, salt, digest, chain, payload) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     [SQL_TRACE_PAGE] = "SELECT seq, payload FROM trace WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-    [SQL_TRACE_OF_MESSAGE] = "SELECT seq, payload FROM trace WHERE message = $1 AND message <> 0 AND node = $2 AND seq > $3 "
-                             "ORDER BY seq LIMIT $4",
-    [SQL_TRACE_CHECK] = "SELECT seq, salt, digest, chain, payload FROM trace WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+    [SQL_TRACE_OF_MESSAGE] =
+        "SELECT seq, payload FROM trace WHERE message = $1 AND message <> 0 AND node = $2 AND seq > $3 "
+        "ORDER BY seq LIMIT $4",
+    [SQL_TRACE_CHECK] =
+        "SELECT seq, salt, digest, chain, payload FROM trace WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3",
 
     [SQL_COUNT_LETTERS] = "SELECT CAST(COALESCE(SUM(used_count), 0) AS BIGINT) FROM principal WHERE removed_at = 0",
     [SQL_COUNT_QUEUE] = "SELECT COUNT(*) FROM queue_recipient",
@@ -23,7 +28,9 @@ const char *const sql_text[SQL_COUNT] = {
     /* ---- the directory ---- */
 
     [SQL_DOMAINS] = "SELECT id, name, alias_of, catch_all_local, catch_all_domain FROM domain ORDER BY id",
-    [SQL_ACCOUNTS] = "SELECT id, name, disabled, quota, used_bytes, inbox FROM principal WHERE kind = 1 AND removed_at = 0 ORDER BY id",
+    [SQL_ACCOUNTS] =
+        "SELECT id, name, disabled, quota, used_bytes, inbox FROM principal "
+        "WHERE kind = 1 AND removed_at = 0 ORDER BY id",
     [SQL_ADDRESSES] = "SELECT a.id, a.local_key, a.local_shown, d.name, a.kind, a.principal, a.may_send "
                       "FROM address a JOIN domain d ON d.id = a.domain ORDER BY a.id",
     [SQL_TARGETS] = "SELECT address, local_key, domain_key, local_shown, domain_shown FROM alias_target "
@@ -36,8 +43,9 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_DOMAIN_DELETE] = "DELETE FROM domain WHERE id = $1",
     [SQL_DOMAIN_CATCH_ALL] = "UPDATE domain SET catch_all_local = $1, catch_all_domain = $2 WHERE id = $3",
 
-    [SQL_ACCOUNT_INSERT] = "INSERT INTO principal (id, tenant, kind, name, disabled, removed_at, created_at, quota, used_bytes, "
-                           "used_count, modseq, uid_validity, inbox) VALUES ($1, 1, 1, $2, 0, 0, $3, $4, 0, 0, $5, $6, $7)",
+    [SQL_ACCOUNT_INSERT] =
+        "INSERT INTO principal (id, tenant, kind, name, disabled, removed_at, created_at, quota, used_bytes, "
+        "used_count, modseq, uid_validity, inbox) VALUES ($1, 1, 1, $2, 0, 0, $3, $4, 0, 0, $5, $6, $7)",
     [SQL_ACCOUNT_CHANGE] = "UPDATE principal SET disabled = $1, quota = $2, name = $3 WHERE id = $4",
     [SQL_ACCOUNT_REMOVE] = "UPDATE principal SET removed_at = $1 WHERE id = $2",
     [SQL_ADDRESS_INSERT] = "INSERT INTO address (id, domain, local_key, local_shown, kind, principal, may_send) "
@@ -49,70 +57,86 @@ const char *const sql_text[SQL_COUNT] = {
                        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (address, domain_key, local_key) DO NOTHING",
     [SQL_TARGET_DELETE] = "DELETE FROM alias_target WHERE address = $1 AND domain_key = $2 AND local_key = $3",
     [SQL_TARGETS_DELETE] = "DELETE FROM alias_target WHERE address = $1",
-    [SQL_CREDENTIAL_INSERT] = "INSERT INTO credential (id, principal, kind, data, scram, name, scopes, created_at, last_used_at, "
-                              "expires_at) VALUES ($1, $2, 1, $3, $4, $5, '', $6, 0, 0)",
+    [SQL_CREDENTIAL_INSERT] =
+        "INSERT INTO credential (id, principal, kind, data, scram, name, scopes, created_at, last_used_at, "
+        "expires_at) VALUES ($1, $2, 1, $3, $4, $5, '', $6, 0, 0)",
     [SQL_PASSWORD_DELETE] = "DELETE FROM credential WHERE principal = $1 AND kind = 1",
     [SQL_CREDENTIALS_DELETE] = "DELETE FROM credential WHERE principal = $1",
     [SQL_GRANTS_DELETE] = "DELETE FROM send_grant WHERE principal = $1",
     [SQL_ACLS_DELETE] = "DELETE FROM acl WHERE principal = $1",
-    [SQL_SUBMISSION_PUT] = "INSERT INTO submission (account, hour_ends, hour, day_ends, day) VALUES ($1, $2, $3, $4, $5) "
-                           "ON CONFLICT (account) DO UPDATE SET hour_ends = excluded.hour_ends, hour = excluded.hour, "
-                           "day_ends = excluded.day_ends, day = excluded.day",
+    [SQL_SUBMISSION_PUT] =
+        "INSERT INTO submission (account, hour_ends, hour, day_ends, day) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (account) DO UPDATE SET hour_ends = excluded.hour_ends, hour = excluded.hour, "
+        "day_ends = excluded.day_ends, day = excluded.day",
     [SQL_SUBMISSION_DELETE] = "DELETE FROM submission WHERE account = $1",
 
     /* ---- mailboxes ---- */
 
-    [SQL_MAILBOX_INSERT] = "INSERT INTO mailbox (id, account, parent, name, purpose, uid_validity, created_modseq, deleted_at, "
-                           "uid_next, highest_modseq, messages, unseen, octets, tail) "
-                           "VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 1, $8, 0, 0, 0, $9)",
+    [SQL_MAILBOX_INSERT] =
+        "INSERT INTO mailbox (id, account, parent, name, purpose, uid_validity, created_modseq, deleted_at, "
+        "uid_next, highest_modseq, messages, unseen, octets, tail) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 1, $8, 0, 0, 0, $9)",
     [SQL_MAILBOX_FIND] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND name = $3 AND deleted_at = 0",
     [SQL_MAILBOX_LOAD] = "SELECT account, uid_next, highest_modseq, messages, unseen, octets, tail "
                          "FROM mailbox WHERE id = $1 AND deleted_at = 0",
-    [SQL_MAILBOX_SAVE] = "UPDATE mailbox SET uid_next = $1, highest_modseq = $2, messages = $3, unseen = $4, octets = $5, tail = $6 "
-                         "WHERE id = $7",
+    [SQL_MAILBOX_SAVE] =
+        "UPDATE mailbox SET uid_next = $1, highest_modseq = $2, messages = $3, unseen = $4, octets = $5, tail = $6 "
+        "WHERE id = $7",
     [SQL_MAILBOXES_REMOVE] = "UPDATE mailbox SET deleted_at = $1 WHERE account = $2 AND deleted_at = 0",
-    [SQL_MAILBOXES] = "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
-                      "FROM mailbox WHERE account = $1 AND deleted_at = 0 ORDER BY id",
-    [SQL_MAILBOX_BY_USE] = "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
-                           "FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
+    [SQL_MAILBOXES] =
+        "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
+        "FROM mailbox WHERE account = $1 AND deleted_at = 0 ORDER BY id",
+    [SQL_MAILBOX_BY_USE] =
+        "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
+        "FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
     [SQL_MAILBOX_TAIL] = "SELECT uid_next, tail FROM mailbox WHERE id = $1 AND deleted_at = 0",
     [SQL_MAILBOX_OWNER] = "SELECT account FROM mailbox WHERE id = $1 AND deleted_at = 0",
     [SQL_ACL_RIGHTS] = "SELECT rights FROM acl WHERE mailbox = $1 AND principal = $2",
 
-    [SQL_ACCOUNT_LOAD] = "SELECT modseq, used_bytes, used_count, uid_validity, inbox FROM principal WHERE id = $1 AND removed_at = 0",
-    [SQL_ACCOUNT_SAVE] = "UPDATE principal SET modseq = $1, used_bytes = $2, used_count = $3, uid_validity = $4 WHERE id = $5",
+    [SQL_ACCOUNT_LOAD] =
+        "SELECT modseq, used_bytes, used_count, uid_validity, inbox FROM principal WHERE id = $1 AND removed_at = 0",
+    [SQL_ACCOUNT_SAVE] =
+        "UPDATE principal SET modseq = $1, used_bytes = $2, used_count = $3, uid_validity = $4 WHERE id = $5",
 
     [SQL_CHUNK_LOAD] = "SELECT packed FROM entries WHERE mailbox = $1 AND chunk = $2",
     [SQL_CHUNK_SAVE] = "INSERT INTO entries (mailbox, chunk, modseq, packed) VALUES ($1, $2, $3, $4) "
                        "ON CONFLICT (mailbox, chunk) DO UPDATE SET modseq = excluded.modseq, packed = excluded.packed",
     [SQL_CHUNK_DELETE] = "DELETE FROM entries WHERE mailbox = $1 AND chunk = $2",
     [SQL_CHUNKS] = "SELECT chunk, packed FROM entries WHERE mailbox = $1 AND chunk >= $2 ORDER BY chunk",
-    [SQL_TOMBSTONE_INSERT] = "INSERT INTO tombstone (account, modseq, kind, object, part, at, packed) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    [SQL_TOMBSTONE_INSERT] =
+        "INSERT INTO tombstone (account, modseq, kind, object, part, at, packed) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 
     /* ---- letters ---- */
 
-    [SQL_BODY_INSERT] = "INSERT INTO body (id, sha256, size, location, key_id, derived_version, sent_at, has_attachment, envelope, "
-                        "structure, preview) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10)",
-    [SQL_EMAIL_INSERT] = "INSERT INTO email (id, account, thread, body, size, received_at, saved_at, created_modseq, prefixes) "
-                         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    [SQL_BODY_INSERT] =
+        "INSERT INTO body (id, sha256, size, location, key_id, derived_version, sent_at, has_attachment, envelope, "
+        "structure, preview) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10)",
+    [SQL_EMAIL_INSERT] =
+        "INSERT INTO email (id, account, thread, body, size, received_at, saved_at, created_modseq, prefixes) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     [SQL_EMAIL_SIZE] = "SELECT size FROM email WHERE id = $1",
-    [SQL_LETTER] = "SELECT e.body, e.prefixes, e.size, e.received_at, e.saved_at, b.location, b.derived_version, b.envelope, "
-                   "b.structure, b.preview FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1 AND e.account = $2",
+    [SQL_LETTER] =
+        "SELECT e.body, e.prefixes, e.size, e.received_at, e.saved_at, b.location, b.derived_version, b.envelope, "
+        "b.structure, b.preview FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1 AND e.account = $2",
     [SQL_THREAD] = "SELECT thread FROM thread_ref WHERE account = $1 AND hash = $2",
-    [SQL_THREAD_PUT] = "INSERT INTO thread_ref (account, hash, thread) VALUES ($1, $2, $3) ON CONFLICT (account, hash) DO NOTHING",
+    [SQL_THREAD_PUT] =
+        "INSERT INTO thread_ref (account, hash, thread) VALUES ($1, $2, $3) ON CONFLICT (account, hash) DO NOTHING",
 
-    [SQL_QUEUE_MESSAGE_INSERT] = "INSERT INTO queue_message (id, body, submitter, received_at, size, from_local, from_domain, envid, "
-                                 "ret, needs_8bit, needs_utf8, require_tls, prefix) "
-                                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)",
+    [SQL_QUEUE_MESSAGE_INSERT] =
+        "INSERT INTO queue_message (id, body, submitter, received_at, size, from_local, from_domain, envid, "
+        "ret, needs_8bit, needs_utf8, require_tls, prefix) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)",
     [SQL_QUEUE_RECIPIENT_INSERT] =
-        "INSERT INTO queue_recipient (message, number, kind, final_local, final_domain, original_local, original_domain, orcpt, notify, "
-        "next_hop, not_before, due, expires, attempts, last_reply, lease_node, lease_until, fence, priority, held) "
+        "INSERT INTO queue_recipient (message, number, kind, final_local, final_domain, original_local, "
+        "original_domain, orcpt, notify, next_hop, not_before, due, expires, attempts, last_reply, lease_node, "
+        "lease_until, fence, priority, held) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 0, 0, 0, 0, 0)",
 
     /* ---- verify: pages by key ---- */
 
-    [SQL_CHECK_MAILBOXES] = "SELECT id, uid_next, messages, unseen, octets, tail FROM mailbox WHERE account = $1 AND deleted_at = 0 "
-                            "ORDER BY id",
+    [SQL_CHECK_MAILBOXES] =
+        "SELECT id, uid_next, messages, unseen, octets, tail FROM mailbox WHERE account = $1 AND deleted_at = 0 "
+        "ORDER BY id",
     [SQL_CHECK_ACCOUNTS] = "SELECT id FROM principal WHERE kind = 1 AND removed_at = 0 AND id > $1 ORDER BY id LIMIT 1",
     [SQL_CHECK_ACCOUNT_SUMS] = "SELECT used_bytes, used_count, modseq FROM principal WHERE id = $1",
     [SQL_CHECK_BODIES] = "SELECT id, sha256, size, location FROM body WHERE id > $1 ORDER BY id LIMIT $2",

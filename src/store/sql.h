@@ -1,5 +1,6 @@
-/* Every statement the store runs, by name. The text is one for SQLite and PostgreSQL: $1, $2… first appear in ascending order (to
- * SQLite they are names), and it keeps to the rules of store.md, "One SQL for two engines"; tests/store prepares all of it on both. */
+/* Every statement the store runs, by name. The text is one for SQLite and PostgreSQL: $1, $2… first appear in ascending
+ * order (to SQLite they are names), and it keeps to the rules of store.md, "One SQL for two engines"; tests/store
+ * prepares all of it on both. */
 #ifndef STORE_SQL_H
 #define STORE_SQL_H
 

@@ -1,5 +1,6 @@
-/* Every statement can be prepared on SQLite and keeps to the rules of "One SQL for two engines" (store.md). With the argument
- * `postgresql` the program writes the schema and all statements for psql instead; tests/store/run feeds them to a server. */
+/* Every statement can be prepared on SQLite and keeps to the rules of "One SQL for two engines" (store.md). With the
+ * argument `postgresql` the program writes the schema and all statements for psql instead; tests/store/run feeds them
+ * to a server. */
 #include <string.h>
 #include <unistd.h>
 
@@ -15,14 +16,17 @@ static bool has_word(const char *sql, const char *word)
 {
     size_t n = strlen(word);
     for (const char *p = sql; *p; p++)
-        if (str_ieq(str_of(p, strnlen(p, n)), str_c(word)) && (p == sql || !is_word(p[-1])) && !is_word(p[n])) return true;
+        if (str_ieq(str_of(p, strnlen(p, n)), str_c(word)) && (p == sql || !is_word(p[-1])) && !is_word(p[n]))
+            return true;
     return false;
 }
 
 static void check_rules(const char *sql)
 {
-    static const char *const forbidden[] = {"LIKE", "NOCASE", "rowid", "AUTOINCREMENT", "CURRENT_TIMESTAMP", "random", "GLOB", "OR REPLACE", "OR IGNORE",
-                                            "REPLACE INTO", "julianday", "strftime", "IFNULL", "group_concat", "?", "1=1"};
+    static const char *const forbidden[] = {"LIKE",      "NOCASE",   "rowid",      "AUTOINCREMENT", "CURRENT_TIMESTAMP",
+                                            "random",    "GLOB",     "OR REPLACE", "OR IGNORE",     "REPLACE INTO",
+                                            "julianday", "strftime", "IFNULL",     "group_concat",  "?",
+                                            "1=1"};
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
         if (has_word(sql, forbidden[i])) fail_msg("%s in: %s", forbidden[i], sql);
     if (has_word(sql, "INSERT") && has_word(sql, "SELECT") && has_word(sql, "CONFLICT") && !strstr(sql, "WHERE"))
@@ -42,7 +46,8 @@ static void test_rules(void **state)
         assert_non_null(sql_text[i]);
         check_rules(sql_text[i]);
     }
-    for (size_t i = 0; schema_postgres[0].statements[i]; i++) check_rules(schema_postgres[0].statements[i]);
+    for (int m = 0; m < SCHEMA_VERSION; m++)
+        for (size_t i = 0; schema_migrations[m].statements[i]; i++) check_rules(schema_migrations[m].statements[i]);
     assert_true(has_word("a LIKE b", "like") && !has_word("alike", "like"));
 }
 
@@ -87,18 +92,20 @@ static void test_prepare(void **state)
 {
     struct error e = {0};
     struct db *db = open_db(*state);
-    ok(schema_migrate(db, schema_sqlite, SCHEMA_VERSION, &e), &e);
+    ok(schema_migrate(db, schema_migrations, SCHEMA_VERSION, &e), &e);
     ok(db_prepare_all(db, &e), &e);
     db_close(db);
 }
 
 /* ---- migrations ---- */
 
-static const char *const make_a[] = {"CREATE TABLE a (x BIGINT NOT NULL)", "INSERT INTO a (x) VALUES (1)", NULL};
-static const char *const a_to_b[] = {"CREATE TABLE b (y BIGINT NOT NULL)", "INSERT INTO b (y) SELECT x + 1 FROM a", NULL};
+static const char *const make_a[] = {"CREATE TABLE a (x INT) ROWS", "INSERT INTO a (x) VALUES (1)", NULL};
+static const char *const a_to_b[] = {"CREATE TABLE b (y INT) ROWS", "INSERT INTO b (y) SELECT x + 1 FROM a",
+                                     NULL};
 static const char *const b_to_c[] = {"DROP TABLE a", NULL};
 static const char *const broken[] = {"DELETE FROM b", "no SQL at all", NULL};
-static const struct migration three[] = {{1, make_a}, {2, a_to_b}, {3, b_to_c}}, wrong[] = {{1, make_a}, {2, a_to_b}, {3, broken}};
+static const struct migration three[] = {{1, make_a}, {2, a_to_b}, {3, b_to_c}},
+                              wrong[] = {{1, make_a}, {2, a_to_b}, {3, broken}};
 
 static void test_migrations(void **state)
 {
@@ -127,7 +134,14 @@ static void test_migrations(void **state)
 
 static int write_for_psql(void)
 {
-    for (size_t i = 0; schema_postgres[0].statements[i]; i++) printf("%s;\n", schema_postgres[0].statements[i]);
+    struct buf b = BUF(1 << 20);
+    for (int m = 0; m < SCHEMA_VERSION; m++)
+        for (size_t i = 0; schema_migrations[m].statements[i]; i++) {
+            schema_put(&b, schema_migrations[m].statements[i], SCHEMA_POSTGRESQL);
+            buf_lit(&b, ";\n");
+        }
+    printf("%.*s", STR_FMT(buf_str(&b)));
+    buf_free(&b);
     for (int i = 0; i < SQL_COUNT; i++) printf("PREPARE s%d AS %s;\n", i, sql_text[i]);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* Opening, closing, recovering the store; small things that need no lane. The contract is store.h, the reasons are store.md. */
+/* Opening, closing, recovering the store; small things that need no lane. The contract is store.h, the reasons are
+ * store.md. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,6 +41,15 @@ const struct directory *store_directory(struct store *s)
     lock_take(s->lock);
     const struct directory *d = directory_ref(s->directory);
     lock_give(s->lock);
+    return d;
+}
+
+static void give_back_directory(void *d) { directory_unref(d); }
+
+const struct directory *store_directory_in(struct arena *a, struct store *s)
+{
+    const struct directory *d = store_directory(s);
+    arena_defer(a, give_back_directory, (void *)(uintptr_t)d);
     return d;
 }
 
@@ -95,8 +105,9 @@ int store_connect(struct store *s, struct error *e)
 {
     struct writer *w = &s->writer;
     int r = db_open(store_vfs_name(s->vfs), store_database, DB_WRITER, &w->db, e);
-    if (!r) r = db_checkpoint(w->db, NULL, e); /* first of all: what the kernel shows of the WAL may not be on disk (vfs.h) */
-    if (!r) r = schema_migrate(w->db, schema_sqlite, SCHEMA_VERSION, e);
+    /* first of all: what the kernel shows of the WAL may not be on disk (vfs.h) */
+    if (!r) r = db_checkpoint(w->db, NULL, e);
+    if (!r) r = schema_migrate(w->db, schema_migrations, SCHEMA_VERSION, e);
     if (!r) r = load_last_id(s, e);
     if (!r) r = trace_load(s, e);
     if (!r) r = load_directory(s, e);
@@ -156,7 +167,9 @@ static int open_packs(struct store *s, struct error *e)
     if (!r) r = known_packs(s, a, &known, &n, e);
     if (!r) r = mark_clean(s, false, e); /* before anything is written to a pack */
     struct error damage = {0}; /* a damaged pack must not keep the others from being read: verify tells */
-    if (!r) r = packs_open(s->world, s->folder, known, n, clean[0] == '1', next_id, s, &s->packs, &s->damaged_packs, &damage);
+    if (!r)
+        r = packs_open(s->world, s->folder, known, n, clean[0] == '1', next_id, s, &s->packs, &s->damaged_packs,
+                       &damage);
     if (r && e && damage.code) *e = damage;
     arena_free(a);
     return r;
@@ -236,7 +249,8 @@ static bool exists(struct world *w, const char *folder)
 
 int store_open(struct world *w, const struct store_options *o, struct store **out, struct error *e)
 {
-    if (o->must_exist && !exists(w, o->folder)) return error_set(e, ERR_NOT_FOUND, "there is no store in %s", o->folder);
+    if (o->must_exist && !exists(w, o->folder))
+        return error_set(e, ERR_NOT_FOUND, "there is no store in %s", o->folder);
     struct store *s = store_new(w, o);
     int r = folder_create(w, o->folder, e);
     if (!r) r = space_open(w, o->folder, low_water(o), &s->space, e);
@@ -267,13 +281,6 @@ void store_close(struct store *s)
     store_free(s);
 }
 
-void store_abandon(struct store *s)
-{
-    atomic_store(&s->abandoned, true);
-    list_init(&s->jobs); /* on the stacks of fibers that are no more */
-    store_free(s);
-}
-
 void store_fail_step(struct store *s, int64_t nth) { db_fail_at(s->writer.db, nth); }
 
 /* ---- health ---- */
@@ -282,12 +289,22 @@ struct store_stats store_stats(struct store *s)
 {
     const struct directory *d = store_directory(s);
     struct pack_stats packs = packs_stats(s->packs);
-    struct store_stats out = {.groups = s->count.groups, .jobs = s->count.jobs, .jobs_alone = s->count.jobs_alone,
-                              .pack_syncs = packs.syncs, .commits = s->count.commits, .checkpoints = s->count.checkpoints,
-                              .statements = s->count.statements, .row_writes = s->count.row_writes,
-                              .wal_bytes = s->count.wal_bytes, .messages = s->count.messages, .queue_rows = s->count.queue_rows,
-                              .accounts = (int64_t)directory_count_accounts(d), .domains = (int64_t)directory_count_domains(d),
-                              .free_bytes = space_free_bytes(s->space), .writes_refused = atomic_load(&s->writes_refused),
+    struct store_stats out = {.groups = s->count.groups,
+                              .jobs = s->count.jobs,
+                              .jobs_alone = s->count.jobs_alone,
+                              .pack_syncs = packs.syncs,
+                              .commits = s->count.commits,
+                              .checkpoints = s->count.checkpoints,
+                              .statements = s->count.statements,
+                              .row_writes = s->count.row_writes,
+                              .wal_bytes = s->count.wal_bytes,
+                              .messages = s->count.messages,
+                              .queue_rows = s->count.queue_rows,
+                              .accounts = (int64_t)directory_count_accounts(d),
+                              .domains = (int64_t)directory_count_domains(d),
+                              .free_bytes = space_free_bytes(s->space),
+                              .damaged_packs = s->damaged_packs,
+                              .writes_refused = atomic_load(&s->writes_refused),
                               .disk_low = space_is_low(s->space)};
     directory_unref(d);
     return out;

@@ -1,10 +1,11 @@
 /* The store: everything Penny Post must not forget. One contract, engines behind it.
  *
- * Requests are typed and plain; a request handed over cannot be recalled (its memory outlives the fiber's deadline) and its
- * answer counts only after the commit. Reads copy pages into the caller's arena. Ids are 64-bit and time-ordered, times are
- * microseconds UTC. Every function marked FIBER suspends; every int is 0 or a negative enum err, with words in *e:
- * ERR_NO_SPACE (disk full: 452 4.3.1), ERR_UNAVAILABLE (writes refused until recovered: 451 4.3.0), ERR_NOT_FOUND,
- * ERR_EXISTS, ERR_DENIED, ERR_CORRUPT, ERR_CONFLICT, ERR_UNKNOWN (the commit's outcome is not known: 451 4.3.0). */
+ * Requests are typed and plain; a request handed over cannot be recalled (its memory outlives the fiber's deadline) and
+ * its answer counts only after the commit. Reads copy pages into the caller's arena. Ids are 64-bit and time-ordered,
+ * times are microseconds UTC. Every function marked FIBER suspends; every int is 0 or a negative enum err, with words
+ * in *e: ERR_NO_SPACE (disk full: 452 4.3.1), ERR_UNAVAILABLE (writes refused until recovered: 451 4.3.0),
+ * ERR_NOT_FOUND, ERR_EXISTS, ERR_DENIED, ERR_CORRUPT, ERR_CONFLICT, ERR_UNKNOWN (the commit's outcome is not known:
+ * 451 4.3.0). */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -30,8 +31,9 @@ struct store_options {
     bool must_exist;         /* ERR_NOT_FOUND instead of making a new store */
 };
 
-/* Blocking; before the loops run, or from a fiber through offload(). Takes the folder's lock (ERR_BUSY: another process has it), opens or makes the
- * database, migrates an older format, refuses a newer one (ERR_TOO_NEW), recovers packs and the WAL. */
+/* Blocking; before the loops run, or from a fiber through offload(). Takes the folder's lock (ERR_BUSY: another process
+ * has it), opens or makes the database, migrates an older format, refuses a newer one (ERR_TOO_NEW), recovers packs and
+ * the WAL. */
 int store_open(struct world *w, const struct store_options *o, struct store **out, struct error *e);
 void store_close(struct store *s); /* after all fibers that use it ended: last checkpoint, clean mark */
 
@@ -41,10 +43,14 @@ int64_t store_new_id(struct store *s); /* of messages, sessions, everything; any
 
 /* The current snapshot, referenced; give back with directory_unref(). Any thread. */
 const struct directory *store_directory(struct store *s);
+const struct directory *store_directory_in(struct arena *a, struct store *s); /* given back with the arena */
 
-FIBER int store_domain_add(struct store *s, struct str domain_key, struct str alias_of_key /* or none */, struct error *e);
-FIBER int store_domain_remove(struct store *s, struct str domain_key, struct error *e); /* ERR_CONFLICT while addresses remain */
-FIBER int store_domain_catch_all(struct store *s, struct str domain_key, struct address target /* empty: none */, struct error *e);
+FIBER int store_domain_add(struct store *s, struct str domain_key, struct str alias_of_key /* or none */,
+                           struct error *e);
+/* ERR_CONFLICT while addresses remain */
+FIBER int store_domain_remove(struct store *s, struct str domain_key, struct error *e);
+FIBER int store_domain_catch_all(struct store *s, struct str domain_key, struct address target /* empty: none */,
+                                 struct error *e);
 
 struct new_account {
     struct address shown, key; /* as typed; as keyed */
@@ -55,27 +61,35 @@ struct new_account {
     } credential;
     int64_t quota_bytes; /* 0 = none */
 };
-/* The account with INBOX, Drafts, Sent, Junk, Trash, Archive (RFC 6154). ERR_NOT_FOUND: domain is not hosted; ERR_EXISTS. */
+/* The account with INBOX, Drafts, Sent, Junk, Trash, Archive (RFC 6154). ERR_NOT_FOUND: domain is not hosted;
+ * ERR_EXISTS. */
 FIBER int store_account_add(struct store *s, const struct new_account *n, int64_t *id, struct error *e);
 FIBER int store_account_password(struct store *s, int64_t account, const struct credential_data *c, struct error *e);
-FIBER int store_account_change(struct store *s, int64_t account, const bool *disabled, const int64_t *quota_bytes, const struct str *name, struct error *e); /* NULL: as it is */
-FIBER int store_account_remove(struct store *s, int64_t account, struct error *e); /* ERR_CONFLICT: last target of postmaster */
+/* NULL: as it is */
+FIBER int store_account_change(struct store *s, int64_t account, const bool *disabled, const int64_t *quota_bytes,
+                               const struct str *name, struct error *e);
+/* ERR_CONFLICT: last target of postmaster */
+FIBER int store_account_remove(struct store *s, int64_t account, struct error *e);
 
-/* Adds targets to (or makes) an alias. Loops and depth over LIMIT_ALIAS_DEPTH: ERR_CONFLICT; same name as an account is fine when it
- * names itself as a target too. Targets may be foreign addresses. may_send: may an account it delivers to send as it? */
-FIBER int store_alias_add(struct store *s, struct address shown, struct address key, const struct address *targets, size_t n,
-                          bool may_send, struct error *e);
-FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n /* 0: all */, struct error *e);
+/* Adds targets to (or makes) an alias. Loops and depth over LIMIT_ALIAS_DEPTH: ERR_CONFLICT; same name as an account is
+ * fine when it names itself as a target too. Targets may be foreign addresses. may_send: may an account it delivers to
+ * send as it? */
+FIBER int store_alias_add(struct store *s, struct address shown, struct address key, const struct address *targets,
+                          size_t n, bool may_send, struct error *e);
+FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n /* 0: all */,
+                             struct error *e);
 
 /* Sets a server-wide text setting ("server_secret" …) if it is absent; *value in `a` is what holds afterwards. */
-FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value, struct error *e);
+FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value,
+                        struct error *e);
 
 /* ---- letters on their way in ---- */
 
 /* The bytes of a letter while they arrive: in memory to LIMIT_BODY_MEMORY, then streamed to a pack of its own. */
 struct body;
 struct body *body_begin(struct store *s, struct arena *a);         /* dropped with the arena unless accepted */
-FIBER int body_write(struct body *b, struct str bytes, struct error *e); /* sticky; ERR_NO_SPACE, ERR_UNAVAILABLE (spool memory) */
+/* sticky; ERR_NO_SPACE, ERR_UNAVAILABLE (spool memory) */
+FIBER int body_write(struct body *b, struct str bytes, struct error *e);
 FIBER int body_finish(struct body *b, struct error *e);            /* no more bytes; a streamed one is synced now */
 int64_t body_size(const struct body *b);
 struct sha256 body_sha256(const struct body *b); /* of all bytes; after body_finish */
@@ -139,19 +153,22 @@ struct acceptance { /* everything one 250 promises; one commit */
     const struct trace_event *events; /* received, accepted, delivered … in order */
     size_t n_events;
     uint32_t submitted_recipients; /* counted against the submitter's hour and day */
+    int64_t per_hour, per_day;     /* how many those may be, 0 any: else ERR_DENIED, whose text is for the submitter */
 };
 FIBER int store_accept(struct store *s, struct acceptance *a, struct error *e);
 
-/* How many recipients the account has submitted in the running hour and day, and when each window ends. Any thread, no wait. */
+/* How many recipients the account has submitted in the running hour and day, and when each window ends. Any thread, no
+ * wait. */
 struct submission_usage {
     int64_t hour, day;
     utc_us hour_ends, day_ends;
 };
 struct submission_usage store_submission_usage(struct store *s, int64_t account, utc_us now);
 
-/* For a letter that may be streamed: its envelope, which is kept beside it in its pack so that a mailbox can be rebuilt from packs
- * alone. Before the first body_write(); letters in memory get it from the acceptance. */
-void body_envelope(struct body *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n, utc_us received_at);
+/* For a letter that may be streamed: its envelope, which is kept beside it in its pack so that a mailbox can be rebuilt
+ * from packs alone. Before the first body_write(); letters in memory get it from the acceptance. */
+void body_envelope(struct body *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n,
+                   utc_us received_at);
 
 /* ---- mailboxes ---- */
 
@@ -164,9 +181,12 @@ struct mailbox_info {
     uint64_t highest_modseq;
     int64_t messages, unseen, bytes;
 };
-FIBER int store_mailboxes(struct store *s, struct arena *a, int64_t account, struct mailbox_info **out, size_t *n, struct error *e);
-FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account, enum special_use use, struct mailbox_info *out, struct error *e);
-FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use, int64_t *id, struct error *e);
+FIBER int store_mailboxes(struct store *s, struct arena *a, int64_t account, struct mailbox_info **out, size_t *n,
+                          struct error *e);
+FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account, enum special_use use,
+                               struct mailbox_info *out, struct error *e);
+FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use,
+                               int64_t *id, struct error *e);
 
 struct entry { /* a letter in a mailbox */
     uid uid;
@@ -175,12 +195,13 @@ struct entry { /* a letter in a mailbox */
     int64_t email;
     int64_t size; /* octets as fetched, prefixes included; 0 unless asked for */
 };
-/* Entries with uid > after in ascending order, at most max (and at most 20 ms of work); *n < max with *more false: the end. with_sizes joins
- * the letters' sizes. */
+/* Entries with uid > after in ascending order, at most max (and at most 20 ms of work); *n < max with *more false: the
+ * end. with_sizes joins the letters' sizes. */
 FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes,
                         struct entry **out, size_t *n, bool *more, struct error *e);
 
-/* Rights of RFC 4314 as letters: may this principal do `right` ('l' 'r' 's' 'w' 'i' 'p' 'k' 'x' 't' 'e' 'a') in this mailbox? */
+/* Rights of RFC 4314 as letters: may this principal do `right` ('l' 'r' 's' 'w' 'i' 'p' 'k' 'x' 't' 'e' 'a') in this
+ * mailbox? */
 FIBER bool store_access_check(struct store *s, int64_t principal, int64_t mailbox, char right);
 
 struct letter { /* a stored letter, for reading: prefix, then body */
@@ -196,12 +217,16 @@ struct letter { /* a stored letter, for reading: prefix, then body */
         uint32_t header_crc;
     } place;
 };
-FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_t email, struct letter *out, struct error *e);
-/* Bytes [offset, offset+n) of it (fewer at the end) into `a`. ERR_CORRUPT: the record is damaged (checked when read whole, else lengths and id). */
-FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n, struct str *out, struct error *e);
+FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_t email, struct letter *out,
+                       struct error *e);
+/* Bytes [offset, offset+n) of it (fewer at the end) into `a`. ERR_CORRUPT: the record is damaged (checked when read
+ * whole, else lengths and id). */
+FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n,
+                            struct str *out, struct error *e);
 
 FIBER int store_expunge(struct store *s, int64_t mailbox, const struct uid_set *uids, size_t *gone, struct error *e);
-FIBER int store_flags(struct store *s, int64_t mailbox, const struct uid_set *uids, flag_set add, flag_set remove, struct error *e);
+FIBER int store_flags(struct store *s, int64_t mailbox, const struct uid_set *uids, flag_set add, flag_set remove,
+                      struct error *e);
 
 /* The POP3 maildrop lock (RFC 1939 §4): one session per account in this process. ERR_BUSY if taken. Any thread. */
 int store_maildrop_lock(struct store *s, int64_t account);
@@ -220,15 +245,28 @@ struct change {
 };
 struct watch;
 /* fn runs on loop l after each commit that touched the mailbox; the change is borrowed. */
-struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox, void (*fn)(const struct change *c, void *arg), void *arg);
+struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox,
+                          void (*fn)(const struct change *c, void *arg), void *arg);
 void store_unwatch(struct watch *w);
 
 /* ---- the record ---- */
 
 enum trace_kind {
-    TRACE_RECEIVED = 1, TRACE_ACCEPTED, TRACE_ROUTED, TRACE_ATTEMPT, TRACE_DEFERRED, TRACE_DELIVERED, TRACE_BOUNCED, TRACE_EXPIRED,
-    TRACE_HELD, TRACE_REFUSED, TRACE_REFUSED_MANY /* a count of refusals not written one by one */, TRACE_LOST /* accepted, but the client was gone */,
-    TRACE_LOGIN, TRACE_LOGIN_FAILED, TRACE_ADMIN
+    TRACE_RECEIVED = 1,
+    TRACE_ACCEPTED,
+    TRACE_ROUTED,
+    TRACE_ATTEMPT,
+    TRACE_DEFERRED,
+    TRACE_DELIVERED,
+    TRACE_BOUNCED,
+    TRACE_EXPIRED,
+    TRACE_HELD,
+    TRACE_REFUSED,
+    TRACE_REFUSED_MANY /* a count of refusals not written one by one */,
+    TRACE_LOST /* accepted, but the client was gone */,
+    TRACE_LOGIN,
+    TRACE_LOGIN_FAILED,
+    TRACE_ADMIN
 };
 struct trace_event {
     utc_us at;
@@ -243,8 +281,8 @@ struct trace_event {
     struct str text;      /* the words said, or the mailbox filed into; cut at 512 bytes */
     int64_t number;       /* size, count, uid: by kind */
 };
-/* Rows for what never became a message: refusals, log-ins. Queued, written with a later group; never waits, drops with a count when
- * 10,000 wait. `message`: the id told to the client, 0 none. */
+/* Rows for what never became a message: refusals, log-ins. Queued, written with a later group; never waits, drops with
+ * a count when 10,000 wait. `message`: the id told to the client, 0 none. */
 void store_trace(struct store *s, int64_t session, int64_t message, const struct trace_event *events, size_t n);
 
 struct trace_row {
@@ -257,18 +295,23 @@ struct trace_row {
     size_t n_recipients;
 };
 /* Rows in order of seq, after `after`, at most max; message != 0: only that message's. */
-FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int64_t message, size_t max, struct trace_row **out, size_t *n, struct error *e);
+FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int64_t message, size_t max,
+                           struct trace_row **out, size_t *n, struct error *e);
 
 /* ---- health ---- */
 
 struct store_stats {
-    int64_t groups, jobs, jobs_alone, pack_syncs, commits, checkpoints, statements, row_writes, wal_bytes, messages, queue_rows, accounts, domains, free_bytes;
+    int64_t groups, jobs, jobs_alone, pack_syncs, commits, checkpoints, statements, row_writes, wal_bytes, messages,
+        queue_rows, accounts, domains, free_bytes,
+        damaged_packs; /* files missing, or shorter than a commit remembers, when the store was opened */
     bool writes_refused, disk_low;
 };
 struct store_stats store_stats(struct store *s);
 
-/* Checks everything: pages (integrity_check), foreign keys, counters against entries, every body record (id, length, CRC, sha256), the
- * trace chain. Calls tell() for each finding and for progress; *bad counts findings. Works while serving. */
-FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, const char *line, bool finding), void *arg, int64_t *bad, struct error *e);
+/* Checks everything: pages (integrity_check), foreign keys, counters against entries, every body record (id, length,
+ * CRC, sha256), the trace chain. Calls tell() for each finding and for progress; *bad counts findings. Works while
+ * serving. */
+FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, const char *line, bool finding), void *arg,
+                       int64_t *bad, struct error *e);
 
 #endif

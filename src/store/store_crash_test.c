@@ -1,5 +1,6 @@
-/* Power cuts, failing disks and full disks at every file operation in turn, while letters are accepted, expunged and read: what was
- * acknowledged is there afterwards exactly once, what was not at most once, and the store is sound (style.md, "Crash sweep"). */
+/* Power cuts, failing disks and full disks at every file operation in turn, while letters are accepted, expunged and
+ * read: what was acknowledged is there afterwards exactly once, what was not at most once, and the store is sound
+ * (style.md, "Crash sweep"). */
 #include "store/testing.h"
 
 enum { WRITERS = 4, ROUNDS = 6, LARGE = 300 << 10, LETTERS = WRITERS * ROUNDS };
@@ -91,7 +92,8 @@ static FIBER void look(void *arg)
     for (int i = 0; i < LETTERS; i++) {
         if (count[i] > 1) fail_msg("letter %d is there %d times", i, count[i]);
         if (p->gone[i] && count[i]) fail_msg("letter %d was expunged, and is there", i);
-        if (p->acknowledged[i] && !p->maybe_gone[i] && !count[i]) fail_msg("letter %d was acknowledged, and is lost", i);
+        if (p->acknowledged[i] && !p->maybe_gone[i] && !count[i])
+            fail_msg("letter %d was acknowledged, and is lost", i);
         if (p->refused[i] && count[i]) fail_msg("letter %d was refused, and is there", i);
     }
     assert_sound(&p->t);

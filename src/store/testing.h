@@ -83,6 +83,28 @@ TESTING FIBER void testing_account(struct testing *t)
     directory_unref(d);
 }
 
+/* Another account of example.org. */
+TESTING FIBER int64_t add_account(struct testing *t, const char *local)
+{
+    struct error e = {0};
+    int64_t id = 0;
+    struct address a = {str_c(local), S("example.org")};
+    ok(store_account_add(t->store, &(struct new_account){.shown = a, .key = a}, &id, &e), &e);
+    return id;
+}
+
+/* Runs a fiber over a new store, in the simulated world, twice. */
+TESTING void run_on_store(struct sim *sim, void *arg)
+{
+    struct testing t = {0};
+    void (*fn)(void *) = *(void (**)(void *))arg;
+    testing_begin(&t, sim);
+    testing_run(&t, fn, &t);
+    testing_close(&t);
+}
+
+TESTING void twice(void (*fn)(void *)) { sim_twice(1, run_on_store, &fn); }
+
 /* ---- letters ---- */
 
 struct letter_out { /* one acceptance with one delivery and all it points to */
@@ -95,7 +117,8 @@ struct letter_out { /* one acceptance with one delivery and all it points to */
     int64_t uid;
 };
 
-TESTING FIBER int letter_fill(struct testing *t, struct arena *a, struct letter_out *l, struct str text, uint64_t message_hash, struct error *e)
+TESTING FIBER int letter_fill(struct testing *t, struct arena *a, struct letter_out *l, struct str text,
+                              uint64_t message_hash, struct error *e)
 {
     struct store *s = t->store;
     utc_us now = clock_utc(t->world);
@@ -104,16 +127,33 @@ TESTING FIBER int letter_fill(struct testing *t, struct arena *a, struct letter_
     if (!r) r = body_finish(b, e);
     if (r) return r;
     struct address bob = {S("bob"), S("example.org")};
-    *l = (struct letter_out){
-        .d = {.account = t->account, .prefix = S("Return-Path: <ann@example.net>\r\nDelivered-To: bob@example.org\r\n")},
-        .facts = {.version = 1, .envelope = S("envelope"), .structure = S("structure"), .preview = S("preview"),
-                  .message_id = S("1@example.net"), .subject = S("a letter"), .sha256 = body_sha256(b)},
-        .to = {.path.address = bob},
-        .events = {{.at = now, .kind = TRACE_ACCEPTED, .recipient = -1, .code = 250, .status = E(2, 0, 0), .text = S("queued")},
-                   {.at = now, .kind = TRACE_DELIVERED, .text = S("INBOX")}},
-        .refs = {message_hash},
-        .a = {.id = store_new_id(s), .session = 7, .received_at = now, .body = b, .prefix = S("Received: from here\r\n"),
-              .from = {.address = {S("ann"), S("example.net")}, .size = -1}, .n_recipients = 1, .n_deliveries = 1, .n_events = 2}};
+    *l = (struct letter_out){.d = {.account = t->account,
+                                   .prefix = S("Return-Path: <ann@example.net>\r\nDelivered-To: bob@example.org\r\n")},
+                             .facts = {.version = 1,
+                                       .envelope = S("envelope"),
+                                       .structure = S("structure"),
+                                       .preview = S("preview"),
+                                       .message_id = S("1@example.net"),
+                                       .subject = S("a letter"),
+                                       .sha256 = body_sha256(b)},
+                             .to = {.path.address = bob},
+                             .events = {{.at = now,
+                                         .kind = TRACE_ACCEPTED,
+                                         .recipient = -1,
+                                         .code = 250,
+                                         .status = E(2, 0, 0),
+                                         .text = S("queued")},
+                                        {.at = now, .kind = TRACE_DELIVERED, .text = S("INBOX")}},
+                             .refs = {message_hash},
+                             .a = {.id = store_new_id(s),
+                                   .session = 7,
+                                   .received_at = now,
+                                   .body = b,
+                                   .prefix = S("Received: from here\r\n"),
+                                   .from = {.address = {S("ann"), S("example.net")}, .size = -1},
+                                   .n_recipients = 1,
+                                   .n_deliveries = 1,
+                                   .n_events = 2}};
     l->facts.thread_refs = l->refs;
     l->facts.n_thread_refs = message_hash != 0;
     l->a.facts = &l->facts;
@@ -124,7 +164,8 @@ TESTING FIBER int letter_fill(struct testing *t, struct arena *a, struct letter_
 }
 
 /* Accepts one letter to bob. */
-TESTING FIBER int letter_accept(struct testing *t, struct str text, uint64_t message_hash, struct letter_out *l, struct error *e)
+TESTING FIBER int letter_accept(struct testing *t, struct str text, uint64_t message_hash, struct letter_out *l,
+                                struct error *e)
 {
     struct arena *a = arena_new(NULL, 0);
     struct letter_out own;
@@ -143,7 +184,8 @@ TESTING FIBER struct entry *entries_of(struct testing *t, int64_t mailbox, size_
     bool more = true;
     *n = 0;
     while (more) {
-        ok(store_entries(t->store, t->arena, mailbox, *n ? all[*n - 1].uid : 0, 1000, true, &page, &n_page, &more, &e), &e);
+        ok(store_entries(t->store, t->arena, mailbox, *n ? all[*n - 1].uid : 0, 1000, true, &page, &n_page, &more, &e),
+           &e);
         struct entry *joined = arena_array(t->arena, *n + n_page, sizeof *joined);
         if (*n) memcpy(joined, all, *n * sizeof *joined);
         if (n_page) memcpy(joined + *n, page, n_page * sizeof *joined);

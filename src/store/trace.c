@@ -1,9 +1,10 @@
-/* The record: rows (node, seq) without gaps, each chained to the one before it, so that nothing can be changed or taken out unseen
- * (mail-rules.md, "The record").
+/* The record: rows (node, seq) without gaps, each chained to the one before it, so that nothing can be changed or taken
+ * out unseen (mail-rules.md, "The record").
  *
  *     digest = SHA-256(salt + payload)        chain = SHA-256(chain of the row before + digest)
  *
- * Redacting a row empties its payload and keeps its digest. Refusals come here without waiting and ride along with a later group. */
+ * Redacting a row empties its payload and keeps its digest. Refusals come here without waiting and ride along with a
+ * later group. */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -29,12 +30,26 @@ int trace_load(struct store *s, struct error *e)
     return r < 0 ? r : 0;
 }
 
+/* A salt; random bytes are fetched for many rows at once. */
+static const char *next_salt(struct store *s)
+{
+    struct writer *w = &s->writer;
+    if (w->salts_left == 0) {
+        world_random(s->world, w->salts, sizeof w->salts);
+        w->salts_left = sizeof w->salts;
+    }
+    w->salts_left -= SALT;
+    return w->salts + w->salts_left;
+}
+
 int trace_insert(struct store *s, int64_t session, int64_t message, struct str payload, struct error *e)
 {
     struct writer *w = &s->writer;
-    struct { unsigned char chain[SHA256_SIZE], digest[SHA256_SIZE]; } link;
+    struct {
+        unsigned char chain[SHA256_SIZE], digest[SHA256_SIZE];
+    } link;
     char *salted = arena_alloc(w->arena, SALT + payload.n);
-    world_random(s->world, salted, SALT);
+    memcpy(salted, next_salt(s), SALT);
     memcpy(salted + SALT, payload.p, payload.n);
     struct sha256 digest = sha256_of(str_of(salted, SALT + payload.n));
     memcpy(link.chain, w->trace.chain.b, SHA256_SIZE);
@@ -105,7 +120,8 @@ void store_trace(struct store *s, int64_t session, int64_t message, const struct
     memcpy(t->payload, b.p, b.n);
 
     lock_take(s->lock);
-    bool full = s->traces.n >= TRACES_WAITING || b.failed || space_is_low(s->space); /* refusals must not fill the disk */
+    /* refusals must not fill the disk */
+    bool full = s->traces.n >= TRACES_WAITING || b.failed || space_is_low(s->space);
     if (full) s->traces_dropped++;
     else queue_put(&s->traces, t);
     bool now = s->traces.n >= TRACES_DUE || !loop_self(), later = !now && !s->traces_timer;
@@ -147,7 +163,10 @@ static void take_waiting(struct store *s)
 
 static int insert_dropped(struct store *s, struct error *e)
 {
-    struct trace_event lost = {.at = clock_utc(s->world), .kind = TRACE_REFUSED_MANY, .recipient = -1, .number = s->writer.dropped,
+    struct trace_event lost = {.at = clock_utc(s->world),
+                               .kind = TRACE_REFUSED_MANY,
+                               .recipient = -1,
+                               .number = s->writer.dropped,
                                .text = S("not written: too many at once, or the disk was low")};
     struct record r = {.at = lost.at, .events = &lost, .n_events = 1};
     struct buf *b = buf_in(s->writer.arena, RECORD_MAX);
@@ -178,7 +197,10 @@ struct page {
     int64_t after, message;
     size_t max, n;
     struct arena *arena; /* of the page: the thread must not touch the caller's */
-    struct page_row { int64_t seq; struct str payload; } *rows;
+    struct page_row {
+        int64_t seq;
+        struct str payload;
+    } * rows;
 };
 
 static int read_page(struct store *s, struct db *db, void *arg, struct error *e)
@@ -206,18 +228,28 @@ static int unpack_row(struct arena *a, const struct page_row *from, struct trace
     if (failed) return failed;
     struct trace_recipient *recipients = arena_array(a, r.n_recipients, sizeof *recipients);
     if (r.n_recipients) memcpy(recipients, r.recipients, r.n_recipients * sizeof *recipients);
-    *out = (struct trace_row){.seq = from->seq, .session = r.session, .message = r.message, .at = r.at, .subject = r.subject,
-                              .message_id = r.message_id, .events = r.events, .n_events = r.n_events,
-                              .recipients = recipients, .n_recipients = r.n_recipients};
+    *out = (struct trace_row){.seq = from->seq,
+                              .session = r.session,
+                              .message = r.message,
+                              .at = r.at,
+                              .subject = r.subject,
+                              .message_id = r.message_id,
+                              .events = r.events,
+                              .n_events = r.n_events,
+                              .recipients = recipients,
+                              .n_recipients = r.n_recipients};
     out->sender = address_is_null(r.sender) ? S("") : address_str(a, r.sender);
     return 0;
 }
 
-FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int64_t message, size_t max, struct trace_row **out,
-                           size_t *n, struct error *e)
+FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int64_t message, size_t max,
+                           struct trace_row **out, size_t *n, struct error *e)
 {
     enum { PAGE_ROWS = 1000 };
-    struct page p = {.after = after, .message = message, .max = max < PAGE_ROWS ? max : PAGE_ROWS, .arena = arena_new(NULL, 0)};
+    struct page p = {.after = after,
+                     .message = message,
+                     .max = max < PAGE_ROWS ? max : PAGE_ROWS,
+                     .arena = arena_new(NULL, 0)};
     p.rows = arena_array(p.arena, p.max, sizeof *p.rows);
     int r = store_read(s, read_page, &p, e);
     struct trace_row *rows = arena_array(a, p.n, sizeof *rows);

@@ -1,5 +1,6 @@
-/* Checking everything (penny verify): pages, foreign keys, counters against entries, bodies against their digests, the chain of the
- * record. Each step is a read of its own, so that mail goes on meanwhile; what it finds is told by the fiber that asked. */
+/* Checking everything (penny verify): pages, foreign keys, counters against entries, bodies against their digests, the
+ * chain of the record. Each step is a read of its own, so that mail goes on meanwhile; what it finds is told by the
+ * fiber that asked. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,11 @@ struct verify {
     int64_t seen;
     struct sha256 chain;
     struct arena *arena; /* of one step */
-    struct checked_body { int64_t id, size; struct sha256 sha256; struct pack_place place; } *bodies;
+    struct checked_body {
+        int64_t id, size;
+        struct sha256 sha256;
+        struct pack_place place;
+    } * bodies;
     size_t n_bodies;
 };
 
@@ -51,7 +56,10 @@ static void integrity_row(struct str row, void *arg)
     if (!str_eq(row, S("ok"))) found(arg, "database: %.*s", STR_FMT(row));
 }
 
-static void foreign_key_row(struct str row, void *arg) { found(arg, "database: a row of %.*s refers to nothing", STR_FMT(row)); }
+static void foreign_key_row(struct str row, void *arg)
+{
+    found(arg, "database: a row of %.*s refers to nothing", STR_FMT(row));
+}
 
 static int check_pages(struct store *s, struct db *db, void *arg, struct error *e)
 {
@@ -67,8 +75,8 @@ struct sums {
     uint64_t modseq;
 };
 
-static int sum_chunk(struct verify *v, struct db *db, int64_t account, int64_t mailbox, struct str packed, uint32_t number,
-                     struct sums *sums, struct error *e)
+static int sum_chunk(struct verify *v, struct db *db, int64_t account, int64_t mailbox, struct str packed,
+                     uint32_t number, struct sums *sums, struct error *e)
 {
     struct entry *entries = arena_array(v->arena, CHUNK_ENTRIES, sizeof *entries);
     size_t n;
@@ -85,8 +93,10 @@ static int sum_chunk(struct verify *v, struct db *db, int64_t account, int64_t m
             found(v, "mailbox %lld: UID %u has no letter", (long long)mailbox, entries[i].uid);
             continue;
         }
-        if (q_get_int(&q, 0) != account) found(v, "mailbox %lld: UID %u is another account's letter", (long long)mailbox, entries[i].uid);
-        if (q_get_int(&q, 1) < q_get_int(&q, 2)) found(v, "mailbox %lld: UID %u is smaller than its body", (long long)mailbox, entries[i].uid);
+        if (q_get_int(&q, 0) != account)
+            found(v, "mailbox %lld: UID %u is another account's letter", (long long)mailbox, entries[i].uid);
+        if (q_get_int(&q, 1) < q_get_int(&q, 2))
+            found(v, "mailbox %lld: UID %u is smaller than its body", (long long)mailbox, entries[i].uid);
         sums->octets += q_get_int(&q, 1);
         sums->messages++;
         sums->unseen += !(entries[i].flags & FLAG_SEEN);
@@ -101,22 +111,24 @@ struct mailbox_counters {
     struct str tail;
 };
 
-static int check_mailbox(struct verify *v, struct db *db, int64_t account, const struct mailbox_counters *m, struct sums *all, struct error *e)
+static int check_mailbox(struct verify *v, struct db *db, int64_t account, const struct mailbox_counters *m,
+                         struct sums *all, struct error *e)
 {
     struct sums own = {0};
     struct query q = db_query(db, SQL_CHUNKS);
     q_int(&q, m->id);
     q_int(&q, 0);
     int r, failed = 0;
-    while (!failed && (r = q_row(&q, e)) > 0) failed = sum_chunk(v, db, account, m->id, q_get(&q, 1), (uint32_t)q_get_int(&q, 0), &own, e);
+    while (!failed && (r = q_row(&q, e)) > 0)
+        failed = sum_chunk(v, db, account, m->id, q_get(&q, 1), (uint32_t)q_get_int(&q, 0), &own, e);
     q_end(&q);
     if (failed || r < 0) return failed ? failed : r;
     failed = sum_chunk(v, db, account, m->id, m->tail, (uint32_t)(m->uid_next / CHUNK_ENTRIES), &own, e);
     if (failed) return failed;
     if (own.messages != m->messages || own.unseen != m->unseen || own.octets != m->octets)
         found(v, "mailbox %lld: counts %lld letters, %lld unseen, %lld octets; has %lld, %lld, %lld", (long long)m->id,
-              (long long)m->messages, (long long)m->unseen, (long long)m->octets, (long long)own.messages, (long long)own.unseen,
-              (long long)own.octets);
+              (long long)m->messages, (long long)m->unseen, (long long)m->octets, (long long)own.messages,
+              (long long)own.unseen, (long long)own.octets);
     all->messages += own.messages;
     all->octets += own.octets;
     if (own.modseq > all->modseq) all->modseq = own.modseq;
@@ -141,7 +153,8 @@ static int check_account(struct store *s, struct db *db, void *arg, struct error
     q_int(&q, id);
     int failed = 0;
     while (!failed && (r = q_row(&q, e)) > 0) {
-        struct mailbox_counters m = {q_get_int(&q, 0), q_get_int(&q, 1), q_get_int(&q, 2), q_get_int(&q, 3), q_get_int(&q, 4), q_get(&q, 5)};
+        struct mailbox_counters m = {q_get_int(&q, 0), q_get_int(&q, 1), q_get_int(&q, 2),
+                                     q_get_int(&q, 3), q_get_int(&q, 4), q_get(&q, 5)};
         failed = check_mailbox(v, db, id, &m, &sums, e);
     }
     q_end(&q);
@@ -151,28 +164,33 @@ static int check_account(struct store *s, struct db *db, void *arg, struct error
     r = q_row(&q, e);
     if (r <= 0) return r;
     if (q_get_int(&q, 0) != sums.octets || q_get_int(&q, 1) != sums.messages)
-        found(v, "account %lld: counts %lld octets in %lld letters; has %lld in %lld", (long long)id, (long long)q_get_int(&q, 0),
-              (long long)q_get_int(&q, 1), (long long)sums.octets, (long long)sums.messages);
-    if ((uint64_t)q_get_int(&q, 2) < sums.modseq) found(v, "account %lld: its MODSEQ is behind its letters", (long long)id);
+        found(v, "account %lld: counts %lld octets in %lld letters; has %lld in %lld", (long long)id,
+              (long long)q_get_int(&q, 0), (long long)q_get_int(&q, 1), (long long)sums.octets,
+              (long long)sums.messages);
+    if ((uint64_t)q_get_int(&q, 2) < sums.modseq)
+        found(v, "account %lld: its MODSEQ is behind its letters", (long long)id);
     q_end(&q);
     return 0;
 }
 
 /* ---- the record ---- */
 
-static void check_link(struct verify *v, int64_t seq, struct str salt, struct str digest, struct str chain, struct str payload)
+static void check_link(struct verify *v, int64_t seq, struct str salt, struct str digest, struct str chain,
+                       struct str payload)
 {
     struct buf *salted = buf_in(v->arena, SIZE_MAX), *link = buf_in(v->arena, SIZE_MAX);
     buf_add(salted, salt);
     buf_add(salted, payload);
     struct sha256 right = sha256_of(buf_str(salted));
-    if (payload.n && !str_eq(digest, sha256_str(&right))) found(v, "trace row %lld: its bytes are not what was written", (long long)seq);
+    if (payload.n && !str_eq(digest, sha256_str(&right)))
+        found(v, "trace row %lld: its bytes are not what was written", (long long)seq);
     buf_add(link, sha256_str(&v->chain));
     buf_add(link, digest);
     right = sha256_of(buf_str(link));
     bool first = v->after == 0 && seq != 1; /* older rows have been deleted: the chain is taken from here */
     if (!first && !str_eq(chain, sha256_str(&right))) found(v, "trace row %lld: the chain is broken", (long long)seq);
-    if (!first && seq != v->after + 1) found(v, "trace rows %lld to %lld are missing", (long long)v->after + 1, (long long)seq - 1);
+    if (!first && seq != v->after + 1)
+        found(v, "trace rows %lld to %lld are missing", (long long)v->after + 1, (long long)seq - 1);
     if (chain.n == SHA256_SIZE) memcpy(v->chain.b, chain.p, SHA256_SIZE);
     struct record record;
     if (record_unpack(v->arena, payload, &record)) found(v, "trace row %lld: cannot be read", (long long)seq);
@@ -236,8 +254,10 @@ static void check_body(struct store *s, struct verify *v, const struct checked_b
     }
     struct sha256 digest = sha256_end(h);
     if (got < 0) found(v, "body %lld: %s", (long long)b->id, e.text[0] ? e.text : err_name((int)got));
-    else if (at != b->size) found(v, "body %lld: %lld of its %lld bytes are there", (long long)b->id, (long long)at, (long long)b->size);
-    else if (memcmp(digest.b, b->sha256.b, SHA256_SIZE) != 0) found(v, "body %lld: its bytes are not what was accepted", (long long)b->id);
+    else if (at != b->size)
+        found(v, "body %lld: %lld of its %lld bytes are there", (long long)b->id, (long long)at, (long long)b->size);
+    else if (memcmp(digest.b, b->sha256.b, SHA256_SIZE) != 0)
+        found(v, "body %lld: its bytes are not what was accepted", (long long)b->id);
 }
 
 struct body_step {
@@ -269,7 +289,9 @@ static bool scanned_record(void *arg, const struct pack_place *at, int64_t body,
     size_t n;
     utc_us received;
     sc->records++;
-    if (!crc_ok) found(sc->v, "pack %lld: the record of body %lld at %lld is damaged", (long long)sc->pack, (long long)body, (long long)at->offset);
+    if (!crc_ok)
+        found(sc->v, "pack %lld: the record of body %lld at %lld is damaged", (long long)sc->pack, (long long)body,
+              (long long)at->offset);
     else if (envelope.n && record_unpack_envelope(sc->v->arena, envelope, &from, &to, &n, &received))
         found(sc->v, "pack %lld: the envelope of body %lld cannot be read", (long long)sc->pack, (long long)body);
     return true;
@@ -284,7 +306,8 @@ static void scan_packs(void *arg)
     for (size_t i = 0; i < n; i++) {
         struct scanned sc = {step->v, ids[i], 0};
         struct error e = {0};
-        if (packs_scan(step->store->packs, ids[i], scanned_record, &sc, &e)) found(step->v, "pack %lld: %s", (long long)ids[i], e.text);
+        if (packs_scan(step->store->packs, ids[i], scanned_record, &sc, &e))
+            found(step->v, "pack %lld: %s", (long long)ids[i], e.text);
         step->v->seen += sc.records;
     }
 }
@@ -307,8 +330,8 @@ static FIBER int pages(struct store *s, struct verify *v, const char *what, bool
     return r;
 }
 
-FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, const char *line, bool finding), void *arg, int64_t *bad,
-                       struct error *e)
+FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, const char *line, bool finding), void *arg,
+                       int64_t *bad, struct error *e)
 {
     struct verify v = {.tell = tell, .arg = arg, .lines = BUF(LINES_MAX), .arena = arena_new(NULL, 0)};
     int r = store_read(s, check_pages, &v, e);

@@ -1,6 +1,7 @@
 /* Telling sessions what a commit changed in the mailboxes they watch, and the POP3 maildrop lock (RFC 1939 §4).
  *
- * The writer copies a commit's changes once per loop that has watchers; on that loop each watcher of the mailbox is called. */
+ * The writer copies a commit's changes once per loop that has watchers; on that loop each watcher of the mailbox is
+ * called. */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -30,7 +31,8 @@ struct told { /* one mailbox's changes on their way to one loop */
 
 static struct str key_of(const int64_t *id) { return str_of(id, sizeof *id); }
 
-struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox, void (*fn)(const struct change *c, void *arg), void *arg)
+struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox,
+                          void (*fn)(const struct change *c, void *arg), void *arg)
 {
     struct watch *w = calloc(1, sizeof *w);
     struct watched *fresh = calloc(1, sizeof *fresh);
@@ -94,11 +96,15 @@ static struct told *told_new(struct store *s, struct loop *l, int64_t mailbox)
     const struct rows *r = &s->writer.rows;
     size_t n[3] = {0};
     for (size_t i = 0; i < r->n_changes; i++) n[r->changes[i].kind] += r->changes[i].mailbox == mailbox;
-    struct told *t = calloc(1, sizeof *t + (n[CHANGE_ADDED] + n[CHANGE_CHANGED]) * sizeof(struct entry) + n[CHANGE_GONE] * sizeof(uid));
+    struct told *t = calloc(1, sizeof *t + (n[CHANGE_ADDED] + n[CHANGE_CHANGED]) * sizeof(struct entry) +
+                                   n[CHANGE_GONE] * sizeof(uid));
     if (!t) abort();
     struct entry *added = (struct entry *)(t + 1), *changed = added + n[CHANGE_ADDED];
     uid *gone = (uid *)(changed + n[CHANGE_CHANGED]);
-    *t = (struct told){.post.fn = tell, .store = s, .loop = l, .round = s->watch_round,
+    *t = (struct told){.post.fn = tell,
+                       .store = s,
+                       .loop = l,
+                       .round = s->watch_round,
                        .change = {.mailbox = mailbox, .added = added, .changed = changed, .gone = gone}};
     for (size_t i = 0; i < r->n_changes; i++) {
         const struct change_note *c = &r->changes[i];
@@ -114,7 +120,7 @@ static struct told *told_new(struct store *s, struct loop *l, int64_t mailbox)
 /* One message for each loop with watchers of the mailbox, put before `list`. */
 static struct told *tell_mailbox(struct store *s, const struct watched *of, struct told *list)
 {
-    list_each(node, &of->watches) {
+    list_each (node, &of->watches) {
         struct watch *w = list_entry(node, struct watch, link);
         struct told *t = list;
         while (t && (t->loop != w->loop || t->change.mailbox != of->mailbox)) t = t->next;
@@ -135,7 +141,8 @@ void watch_tell(struct store *s)
     s->watch_round++;
     for (size_t i = 0; i < r->n_changes; i++) {
         int64_t mailbox = r->changes[i].mailbox;
-        const struct watched *of = i && r->changes[i - 1].mailbox == mailbox ? NULL : map_get(&s->watched, key_of(&mailbox));
+        const struct watched *of =
+            i && r->changes[i - 1].mailbox == mailbox ? NULL : map_get(&s->watched, key_of(&mailbox));
         if (of) list = tell_mailbox(s, of, list);
     }
     lock_give(s->lock);

@@ -1,9 +1,9 @@
 /* The writer: one lane, one connection, group commit without timers (store.md, "SQLite, the embedded engine").
  *
- * All that waits is one group, up to its limits: the bodies go into the packs with one write and one sync, the rows into one
- * transaction, and after its COMMIT the fibers are woken, with one post for each loop. What arrives meanwhile is the next group.
- * If a job fails the group is rolled back and each runs alone. A COMMIT whose outcome is not known stops all writing until the
- * database has been opened anew. */
+ * All that waits is one group, up to its limits: the bodies go into the packs with one write and one sync, the rows
+ * into one transaction, and after its COMMIT the fibers are woken, with one post for each loop. What arrives meanwhile
+ * is the next group. If a job fails the group is rolled back and each runs alone. A COMMIT whose outcome is not known
+ * stops all writing until the database has been opened anew. */
 #include <stdlib.h>
 
 #include "base/codec.h"
@@ -28,14 +28,18 @@ bool disk_is_low(struct store *s)
     return true;
 }
 
+/* At the end of the loop's turn, so that the jobs of one turn are one group. */
+static void hand_over(struct post *turn) { lane_wake(list_entry(turn, struct job, turn)->store->lane); }
+
 FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e)
 {
-    struct job j = {.kind = kind, .args = args, .bytes = bytes, .fiber = fiber_self(), .loop = loop_self(), .post.fn = group_done};
+    struct job j = {.store = s, .kind = kind, .args = args, .bytes = bytes, .fiber = fiber_self(), .loop = loop_self(),
+                    .turn.fn = hand_over, .post.fn = group_done};
     if (kind->new_mail && disk_is_low(s)) return error_set(e, ERR_NO_SPACE, "the disk is nearly full");
     lock_take(s->lock);
     list_push(&s->jobs, &j.link);
     lock_give(s->lock);
-    lane_wake(s->lane);
+    loop_post(j.loop, &j.turn);
     while (!j.done) fiber_park_whatever(); /* what was handed over cannot be recalled */
     if (j.result < 0 && e) *e = j.error;
     return j.result;
@@ -233,8 +237,8 @@ static size_t run_group(struct store *s, struct job **jobs, size_t n)
 
 /* ---- the WAL ---- */
 
-/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too long they wait
- * for a moment. */
+/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too
+ * long they wait for a moment. */
 static void checkpoint(struct store *s)
 {
     struct writer *w = &s->writer;
@@ -252,7 +256,8 @@ static void checkpoint(struct store *s)
 
 /* ---- after an unknown outcome ---- */
 
-/* Everything is closed and opened again, which recovers the WAL; what memory keeps is read anew. True: it can be written again. */
+/* Everything is closed and opened again, which recovers the WAL; what memory keeps is read anew. True: it can be
+ * written again. */
 static bool recover(struct store *s)
 {
     struct writer *w = &s->writer;
@@ -313,7 +318,8 @@ static size_t one_group(struct store *s)
         if (jobs[i]->result == 0) good[n_good++] = jobs[i];
     size_t ran = run_group(s, good, n_good);
     for (size_t i = 0; i < ran; i++)
-        if (good[i]->kind == &accept_job && (good[i]->result == 0 || good[i]->result == ERR_UNKNOWN)) accept_committed(s, good[i]);
+        if (good[i]->kind == &accept_job && (good[i]->result == 0 || good[i]->result == ERR_UNKNOWN))
+            accept_committed(s, good[i]);
     if (ran < n_good) give_back(s, good + ran, n_good - ran);
     size_t over = 0;
     for (size_t i = 0, k = 0; i < n; i++) { /* those that failed early, and those that ran */
@@ -330,7 +336,7 @@ static size_t one_group(struct store *s)
 void writer_run(void *store)
 {
     struct store *s = store;
-    while (!atomic_load(&s->abandoned)) {
+    for (;;) {
         drop_orphans(s);
         if (s->writer.broken && !recover(s)) {
             refuse_all(s);

@@ -180,9 +180,19 @@ static bool is_shut_out(struct login *l, struct arena *a, struct ip client)
     return is_counted(l, client) && rate_count(l->by_address, address_of(a, client)) >= LIMIT_AUTH_FAILURES_ADDRESS;
 }
 
+/* The key of a name that is an address, so that its forms are one; of others the name itself. */
+static struct str key_of(const struct login *l, struct arena *a, struct str login)
+{
+    struct address typed, key;
+    struct str text = str_find_char(login, '@') < login.n || l->o.local_domain.n == 0
+                          ? login
+                          : arena_printf(a, "%.*s@%.*s", STR_FMT(login), STR_FMT(l->o.local_domain));
+    return address_parse(a, text, &typed) == 0 && address_key(a, typed, &key) == 0 ? address_str(a, key) : login;
+}
+
 static FIBER void note_failure(struct login *l, struct arena *a, struct ip client, struct str login)
 {
-    struct sha256 name = sha256_of(login);
+    struct sha256 name = sha256_of(key_of(l, a, login));
     int64_t of_account = rate_add(l->by_account, sha256_str(&name), 1);
     if (!is_counted(l, client)) return;
     rate_add(l->by_address, address_of(a, client), 1);
@@ -232,11 +242,10 @@ static FIBER int check_password(void *arg, struct ip client, struct arena *a, st
     struct login *l = arg;
     if (is_shut_out(l, a, client)) return ERR_BUSY;
     if (password.n > LIMIT_PASSWORD || password.n == 0 || memchr(password.p, 0, password.n)) return ERR_DENIED;
-    const struct directory *d = store_directory(l->o.store);
+    const struct directory *d = store_directory_in(a, l->o.store);
     const struct directory_account *account = find_account(l, a, d, login);
     bool ok = account && check_account(l, a, account, password, who);
     if (!account) password_matches(a, password, nobodys_hash());
-    directory_unref(d);
     if (!ok) note_failure(l, a, client, login);
     return ok ? 0 : ERR_DENIED;
 }
@@ -258,15 +267,14 @@ static FIBER int scram_keys_of(void *arg, struct ip client, struct arena *a, str
     struct login *l = arg;
     if (is_shut_out(l, a, client)) return ERR_BUSY;
     *who = (struct sasl_identity){.login = arena_str(a, login)};
-    *keys = fake_keys(l, login);
-    const struct directory *d = store_directory(l->o.store);
+    *keys = fake_keys(l, key_of(l, a, login));
+    const struct directory *d = store_directory_in(a, l->o.store);
     const struct directory_account *account = find_account(l, a, d, login);
     for (size_t i = 0; account && i < account->n_credentials; i++)
         if (unpack_keys(account->credentials[i].scram, keys)) {
             *who = identity_of(a, account, &account->credentials[i]);
             break;
         }
-    directory_unref(d);
     return 0;
 }
 

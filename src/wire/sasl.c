@@ -87,7 +87,8 @@ static bool binds(struct stream *s)
 {
     if (!stream_tls(s)->version) return false;
     struct arena *a = arena_new(NULL, 0);
-    bool found = stream_channel_binding(s, a, S("tls-exporter")).n || stream_channel_binding(s, a, S("tls-server-end-point")).n;
+    bool found =
+        stream_channel_binding(s, a, S("tls-exporter")).n || stream_channel_binding(s, a, S("tls-server-end-point")).n;
     arena_free(a);
     return found;
 }
@@ -99,7 +100,8 @@ static bool binding_acceptable(struct exchange *x, const struct scram_first *fir
     if (x->plus != (first->binding == SCRAM_BOUND)) return false;
     if (first->binding == SCRAM_PLUS_UNSEEN) return !binds(x->t->stream); /* somebody cut -PLUS out of our offer */
     if (first->binding == SCRAM_UNBOUND) return true;
-    bool known = str_eq(first->binding_type, S("tls-exporter")) || str_eq(first->binding_type, S("tls-server-end-point"));
+    bool known =
+        str_eq(first->binding_type, S("tls-exporter")) || str_eq(first->binding_type, S("tls-server-end-point"));
     if (known) *data = stream_channel_binding(x->t->stream, x->a, first->binding_type);
     return data->n > 0;
 }
@@ -162,7 +164,8 @@ struct str sasl_mechanisms(struct stream *s)
 FIBER enum sasl_outcome sasl_run(struct arena *a, const struct sasl_accounts *accounts, struct sasl_transport *t,
                                  struct str mechanism, struct str initial, struct sasl_identity *who)
 {
-    struct exchange x = {.a = a, .accounts = accounts, .t = t, .initial = initial, .client = stream_peer(t->stream).ip, .who = who};
+    struct exchange x =
+        {.a = a, .accounts = accounts, .t = t, .initial = initial, .client = stream_peer(t->stream).ip, .who = who};
     if (initial.n > LIMIT_SASL_MESSAGE) return SASL_TOO_LONG;
     for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++) {
         if (!str_ieq(mechanism, mechanisms[i].name)) continue;

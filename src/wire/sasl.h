@@ -13,8 +13,9 @@ struct sasl_identity {
     struct str login;   /* the name it logged in with, as the directory shows it */
 };
 
-/* Who may log in. Every function may suspend. Passwords come prepared (password_prepare), names as they were typed: prepare and
- * fold alike what is stored. A failure is answered when the function returns: it waits where guessing is to be slow. The client's address lets the agent slow down and refuse guessers. */
+/* Who may log in. Every function may suspend. Passwords come prepared (password_prepare), names as they were typed:
+ * prepare and fold alike what is stored. A failure is answered when the function returns: it waits where guessing is to
+ * be slow. The client's address lets the agent slow down and refuse guessers. */
 struct sasl_accounts {
     /* Does `password` belong to `login`? 0 and *who; ERR_DENIED (wrong, unknown or disabled: never said which);
      * ERR_BUSY (too many failures from there: temporary); ERR_UNAVAILABLE. */
@@ -50,12 +51,12 @@ enum sasl_outcome {
     SASL_LOST            /* the connection is gone */
 };
 
-/* The mechanisms offered on this connection, space-separated, best first ("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
- * -PLUS only where a channel binding exists. */
+/* The mechanisms offered on this connection, space-separated, best first ("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN
+ * LOGIN"); -PLUS only where a channel binding exists. */
 struct str sasl_mechanisms(struct stream *s);
 
 /* Runs one exchange. initial: decoded initial response, STR_NONE if none was given. */
-FIBER enum sasl_outcome sasl_run(struct arena *a, const struct sasl_accounts *accounts, struct sasl_transport *t, struct str mechanism,
-                                 struct str initial, struct sasl_identity *who);
+FIBER enum sasl_outcome sasl_run(struct arena *a, const struct sasl_accounts *accounts, struct sasl_transport *t,
+                                 struct str mechanism, struct str initial, struct sasl_identity *who);
 
 #endif

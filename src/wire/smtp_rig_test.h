@@ -1,5 +1,5 @@
-/* A service with a policy of its own for the tests of the SMTP server's session: it decides by names, shows the letters it
- * gets in its replies, and asserts that the session keeps its promises to agents. */
+/* A service with a policy of its own for the tests of the SMTP server's session: it decides by names, shows the letters
+ * it gets in its replies, and asserts that the session keeps its promises to agents. */
 #ifndef WIRE_SMTP_RIG_TEST_H
 #define WIRE_SMTP_RIG_TEST_H
 
@@ -89,8 +89,8 @@ static void show_letter(struct rig *r, char *out, size_t n)
     size_t at = 0;
     for (size_t i = 0; i < r->letter.n && at + 5 < n; i++) {
         unsigned char c = (unsigned char)r->letter.p[i];
-        const char *form = c == '\r' ? "\\r" : c == '\n' ? "\\n" : c < ' ' || c > '~' ? "\\x%02x" : "%c";
-        at += (size_t)snprintf(out + at, n - at, form, c);
+        if (c == '\r' || c == '\n') at += (size_t)snprintf(out + at, n - at, "\\%c", c == '\r' ? 'r' : 'n');
+        else at += (size_t)snprintf(out + at, n - at, c < ' ' || c > '~' ? "\\x%02x" : "%c", c);
     }
     out[at] = 0;
 }
@@ -121,7 +121,8 @@ static void rig_done(struct smtp_session *s, struct smtp_tx *tx)
     r->done++;
 }
 
-static void rig_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument, const struct reply *reply)
+static void rig_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument,
+                        const struct reply *reply)
 {
     (void)what, (void)argument;
     RIG_ASSERT(tx == s->tx && !reply_ok(*reply) && reply->code >= 400 && reply->text[0]);
@@ -142,7 +143,8 @@ static struct reply rig_expn(struct smtp_session *s, struct str what, struct buf
     return R(250, E(2, 1, 5), "friends");
 }
 
-static int rig_password(void *arg, struct ip client, struct arena *a, struct str login, struct str password, struct sasl_identity *who)
+static int rig_password(void *arg, struct ip client, struct arena *a, struct str login, struct str password,
+                        struct sasl_identity *who)
 {
     (void)arg, (void)client;
     if (str_eq(login, S("busy"))) return ERR_BUSY;
@@ -152,7 +154,8 @@ static int rig_password(void *arg, struct ip client, struct arena *a, struct str
     return 0;
 }
 
-static int rig_scram(void *arg, struct ip client, struct arena *a, struct str login, struct scram_keys *keys, struct sasl_identity *who)
+static int rig_scram(void *arg, struct ip client, struct arena *a, struct str login, struct scram_keys *keys,
+                     struct sasl_identity *who)
 {
     (void)client;
     *keys = ((struct rig *)arg)->keys;
@@ -170,13 +173,30 @@ static void rig_begin(struct world *w, void *arg)
 {
     struct rig *r = arg;
     *r = (struct rig){.letter = BUF(1 << 24), .last_id = 1000};
-    r->policy = (struct smtp_policy){.connect = rig_connect, .helo = rig_helo, .mail = rig_mail, .rcpt = rig_rcpt, .data = rig_data,
-                                     .bytes = rig_bytes, .end = rig_end, .done = rig_done, .refused = rig_refused, .closed = rig_closed};
+    r->policy = (struct smtp_policy){.connect = rig_connect,
+                                     .helo = rig_helo,
+                                     .mail = rig_mail,
+                                     .rcpt = rig_rcpt,
+                                     .data = rig_data,
+                                     .bytes = rig_bytes,
+                                     .end = rig_end,
+                                     .done = rig_done,
+                                     .refused = rig_refused,
+                                     .closed = rig_closed};
     r->accounts = (struct sasl_accounts){.password = rig_password, .scram = rig_scram, .arg = r};
-    r->service = (struct smtp_service){
-        .kind = SMTP_RELAY, .policy = &r->policy, .agent = r, .hostname = S("mx.test"), .tls = rig_tls, .trusted = rig_trusted,
-        .plaintext_auth = rig_plaintext, .proxy_allowed = rig_proxy, .size_max = 1000, .recipients_max = 5, .new_id = rig_new_id};
-    r->keys = scram_derive(S("pencil"), (const unsigned char *)"\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81", 4096);
+    r->service = (struct smtp_service){.kind = SMTP_RELAY,
+                                       .policy = &r->policy,
+                                       .agent = r,
+                                       .hostname = S("mx.test"),
+                                       .tls = rig_tls,
+                                       .trusted = rig_trusted,
+                                       .plaintext_auth = rig_plaintext,
+                                       .proxy_allowed = rig_proxy,
+                                       .size_max = 1000,
+                                       .recipients_max = 5,
+                                       .new_id = rig_new_id};
+    r->keys = scram_derive(
+        S("pencil"), (const unsigned char *)"\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81", 10);
     RIG_ASSERT(w == NULL || tls_server_new(w, "", "", &r->tls, NULL) == 0);
 }
 
@@ -188,12 +208,13 @@ static void rig_over(void *arg)
     buf_free(&r->letter);
 }
 
-static bool rig_option(void *arg, struct str name, struct str value)
+static inline bool rig_option(void *arg, struct str name, struct str value)
 {
     struct rig *r = arg;
     uint64_t n;
     if (str_eq(name, S("kind")) && str_eq(value, S("lmtp"))) r->service.kind = SMTP_LMTP;
-    else if (str_eq(name, S("kind")) && str_eq(value, S("submission"))) r->service.kind = SMTP_SUBMISSION, r->service.accounts = &r->accounts;
+    else if (str_eq(name, S("kind")) && str_eq(value, S("submission")))
+        r->service.kind = SMTP_SUBMISSION, r->service.accounts = &r->accounts;
     else if (str_eq(name, S("trusted"))) r->trusted = true;
     else if (str_eq(name, S("plaintext"))) r->plaintext = true;
     else if (str_eq(name, S("proxy"))) r->proxy = true;

@@ -1,7 +1,8 @@
-/* The session of an SMTP or LMTP server (RFC 5321 §4.3, RFC 2033): the loop, the table of commands, greeting and farewell.
+/* The session of an SMTP or LMTP server (RFC 5321 §4.3, RFC 2033): the loop, the table of commands, greeting and
+ * farewell.
  *
- * Transactions are smtp_server_mail.c's, STARTTLS and AUTH smtp_server_auth.c's. What is accepted is decided by the agent behind
- * the policy table; what is said, in which order and how often it may go wrong, here. */
+ * Transactions are smtp_server_mail.c's, STARTTLS and AUTH smtp_server_auth.c's. What is accepted is decided by the
+ * agent behind the policy table; what is said, in which order and how often it may go wrong, here. */
 #include "wire/smtp_server.h"
 
 #include "base/codec.h"
@@ -14,7 +15,7 @@
 
 static FIBER void say_line(struct smtp_session *s, int code, struct status status, bool last, struct str text)
 {
-    char line[REPLY_HEAD + sizeof ((struct reply *)0)->text + 2]; /* RFC 5321 §4.5.3.1.5: at most 512 */
+    char line[REPLY_HEAD + sizeof((struct reply *)0)->text + 2]; /* RFC 5321 §4.5.3.1.5: at most 512 */
     size_t n = reply_head(line, code, status, last);
     text = str_head(text, sizeof line - n - 2);
     memcpy(line + n, text.p, text.n);
@@ -22,7 +23,10 @@ static FIBER void say_line(struct smtp_session *s, int code, struct status statu
     stream_write(s->io, str_of(line, n + text.n + 2)); /* an error sticks, and ends the loop at its next read */
 }
 
-FIBER void smtp_say(struct smtp_session *s, const struct reply *r) { say_line(s, r->code, r->status, true, str_c(r->text)); }
+FIBER void smtp_say(struct smtp_session *s, const struct reply *r)
+{
+    say_line(s, r->code, r->status, true, str_c(r->text));
+}
 
 FIBER void smtp_say_more(struct smtp_session *s, int code, struct status status, struct str text)
 {
@@ -31,7 +35,7 @@ FIBER void smtp_say_more(struct smtp_session *s, int code, struct status status,
 
 struct reply smtp_with_id(const struct smtp_tx *tx, struct reply r)
 {
-    char id[ID_TEXT];
+    char id[ID_TEXT] = "";
     struct buf b = {.p = id, .cap = sizeof id, .max = sizeof id};
     id_put(&b, tx->id);
     size_t n = strlen(r.text), room = sizeof r.text - 1 - (ID_TEXT + 3);
@@ -131,15 +135,18 @@ static FIBER void say_extensions(struct smtp_session *s)
     }
     if (v->announce_dsn) smtp_say_more(s, 250, none, S("DSN"));
     if (smtp_offers_tls(s)) smtp_say_more(s, 250, none, S("STARTTLS"));
-    if (smtp_offers_auth(s)) smtp_say_more(s, 250, none, arena_printf(s->cmd, "AUTH %.*s", STR_FMT(sasl_mechanisms(s->io))));
+    if (smtp_offers_auth(s))
+        smtp_say_more(s, 250, none, arena_printf(s->cmd, "AUTH %.*s", STR_FMT(sasl_mechanisms(s->io))));
     if (v->policy->expn && s->trusted) smtp_say_more(s, 250, none, S("EXPN"));
     say_line(s, 250, none, true, S("ENHANCEDSTATUSCODES"));
 }
 
-static FIBER struct reply on_hello(struct smtp_session *s, const struct smtp_command *c) /* RFC 5321 §4.1.1.1, RFC 2033 §4.1 */
+/* RFC 5321 §4.1.1.1, RFC 2033 §4.1 */
+static FIBER struct reply on_hello(struct smtp_session *s, const struct smtp_command *c)
 {
     bool lmtp = s->service->kind == SMTP_LMTP;
-    if ((c->verb == SMTP_LHLO) != lmtp) return R(500, E(5, 5, 1), lmtp ? "this is LMTP, say LHLO" : "this is SMTP, say EHLO");
+    if ((c->verb == SMTP_LHLO) != lmtp)
+        return R(500, E(5, 5, 1), lmtp ? "this is LMTP, say LHLO" : "this is SMTP, say EHLO");
     if (c->error.code) return smtp_problem_reply(c);
     smtp_drop_tx(s);
     struct reply r = s->service->policy->helo ? s->service->policy->helo(s, c->argument) : R(250, E_NONE, "ok");
@@ -212,6 +219,7 @@ static const struct {
     smtp_handler *run;
     enum smtp_refused refusal;
 } commands[SMTP_VERBS] = {
+    [SMTP_UNKNOWN] = {ANY, NULL, REFUSED_COMMAND}, /* may be anything, a stray password too */
     [SMTP_FOREIGN] = {ANY, on_foreign, REFUSED_COMMAND},
     [SMTP_EHLO] = {ANY, on_hello, REFUSED_HELO},
     [SMTP_HELO] = {ANY, on_hello, REFUSED_HELO},
@@ -245,12 +253,14 @@ static struct reply out_of_order(const struct smtp_session *s, enum smtp_verb ve
     case READY: return R(503, sequence, "MAIL first");
     case CHUNKS: return R(503, sequence, "more BDAT is wanted, or RSET");
     case MAIL:
-        if (verb == SMTP_DATA && s->tx->rcpt_refused) return R(554, sequence, "no valid recipients"); /* RFC 5321 §3.3 */
+        /* RFC 5321 §3.3 */
+        if (verb == SMTP_DATA && s->tx->rcpt_refused) return R(554, sequence, "no valid recipients");
         if (verb == SMTP_DATA) return R(503, sequence, "RCPT first");
         break;
     default: break;
     }
-    return R(503, sequence, verb == SMTP_AUTH ? "not within a transaction" : "the sender was given already"); /* RFC 4954 §4 */
+    /* RFC 4954 §4 */
+    return R(503, sequence, verb == SMTP_AUTH ? "not within a transaction" : "the sender was given already");
 }
 
 /* Counts what went wrong, and slows down who guesses at recipients. */
@@ -260,7 +270,8 @@ static FIBER void note_outcome(struct smtp_session *s, const struct smtp_command
     if (r->code == 535) s->auth_failures++;
     else if (reply_permanent(*r)) s->errors++;
     bool unknown = c->verb == SMTP_RCPT && r->code == 550 && r->status.subject == 1 && r->status.detail == 1;
-    if (unknown && ++s->unknown_recipients >= LIMIT_UNKNOWN_RECIPIENTS && !smtp_exempt(s)) fiber_sleep(SPAN_UNKNOWN_RECIPIENT);
+    if (unknown && ++s->unknown_recipients >= LIMIT_UNKNOWN_RECIPIENTS && !smtp_exempt(s))
+        fiber_sleep(SPAN_UNKNOWN_RECIPIENT);
     struct str argument = c->verb == SMTP_AUTH && !c->error.code ? c->auth.mechanism : c->argument;
     smtp_note_refusal(s, commands[c->verb].refusal, c->verb == SMTP_AUTH && c->error.code ? S("") : argument, r);
 }
@@ -362,7 +373,9 @@ static FIBER void say_farewell(struct smtp_session *s, int e)
 {
     bool late = loop_now() >= s->ends;
     switch (e) {
-    case ERR_TIMEOUT: say_line(s, 421, E(4, 4, 2), true, late ? S("this took too long") : S("waited too long for you")); break;
+    case ERR_TIMEOUT:
+        say_line(s, 421, E(4, 4, 2), true, late ? S("this took too long") : S("waited too long for you"));
+        break;
     case ERR_TOO_SLOW: say_line(s, 421, E(4, 4, 2), true, S("too slow")); break;
     case ERR_CANCELLED: say_line(s, 421, E(4, 3, 2), true, S("shutting down")); break;
     case ERR_BUDGET: say_line(s, 421, E(4, 3, 0), true, S("this connection has used up its memory")); break;

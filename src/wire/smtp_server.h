@@ -28,20 +28,24 @@ struct smtp_policy {
     FIBER struct reply (*mail)(struct smtp_session *s, struct smtp_tx *tx);
     /* One recipient; on an accepting reply it joins tx->rcpt with *mark as its mark. */
     FIBER struct reply (*rcpt)(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark);
-    /* Before 354, or before the first BDAT's bytes are judged: any refusal (of BDAT the bytes are still read and dropped). */
+    /* Before 354, or before the first BDAT's bytes are judged: any refusal (of BDAT the bytes are still read and
+     * dropped). */
     FIBER struct reply (*data)(struct smtp_session *s, struct smtp_tx *tx);
-    /* Bytes of the letter as they come, dots unstuffed, in CRLF lines; borrowed. After an error reply was noted by the agent
-     * it still gets all bytes and drops them. */
+    /* Bytes of the letter as they come, dots unstuffed, in CRLF lines; borrowed. After an error reply was noted by the
+     * agent it still gets all bytes and drops them. */
     FIBER void (*bytes)(struct smtp_session *s, struct smtp_tx *tx, struct str bytes);
-    /* The letter is whole: results[i] belongs to tx->rcpt[i]. Only after this returns is anything said to the client. */
+    /* The letter is whole: results[i] belongs to tx->rcpt[i]. Only after this returns is anything said to the client.
+     */
     FIBER void (*end)(struct smtp_session *s, struct smtp_tx *tx, struct reply *results);
     FIBER struct reply (*vrfy)(struct smtp_session *s, struct str what);
-    /* EXPN: writes "250-..." lines' texts into out (one address a line, LF) and returns 250, or a refusal. NULL: 502 and not announced. */
+    /* EXPN: writes "250-..." lines' texts into out (one address a line, LF) and returns 250, or a refusal. NULL: 502
+     * and not announced. */
     FIBER struct reply (*expn)(struct smtp_session *s, struct str what, struct buf *out);
     /* The transaction is over: accepted, RSET, EHLO, STARTTLS or hang-up. Frees what the agent holds for it. */
     void (*done)(struct smtp_session *s, struct smtp_tx *tx);
     /* A refusal was sent (never called for refusals inside end()); tx may be NULL. For trace and limits. */
-    void (*refused)(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument, const struct reply *r);
+    void (*refused)(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument,
+                    const struct reply *r);
     /* The connection is over; called once for each session, last. */
     void (*closed)(struct smtp_session *s);
 };
@@ -58,12 +62,14 @@ struct smtp_service {
     struct tls_context *(*tls)(void *agent); /* referenced; NULL function or result: no STARTTLS */
     bool (*trusted)(void *agent, struct ip peer);         /* may relay and submit without a password */
     bool (*plaintext_auth)(void *agent, struct ip peer);  /* may AUTH without TLS */
-    bool (*proxy_allowed)(void *agent, struct ip peer);   /* PROXY protocol header required from this peer; NULL: never */
+    /* PROXY protocol header required from this peer; NULL: never */
+    bool (*proxy_allowed)(void *agent, struct ip peer);
     int64_t size_max;      /* bytes, announced with SIZE */
     int recipients_max;    /* announced with LIMITS RCPTMAX */
     bool announce_dsn;     /* RFC 3461 parameters are parsed and kept in any case */
     int64_t (*new_id)(void *agent); /* ids for sessions and messages */
-    bool tls_first;        /* TLS from the first byte (465), behind the PROXY header; else the listener has seen to it */
+    /* TLS from the first byte (465), behind the PROXY header; else the listener has seen to it */
+    bool tls_first;
 };
 
 struct smtp_recipient {
@@ -79,8 +85,8 @@ struct smtp_tx {
     size_t rcpt_n, rcpt_cap;
     size_t rcpt_refused;
     bool bdat;          /* came with BDAT: no dots to stuff */
-    bool bare_newlines; /* a bare CR or LF was seen. s->trusted or logged in: they were made CRLF; else bytes() is not called for
-                           the rest, nor end(): the session answers 550 5.5.2 itself */
+    bool bare_newlines; /* a bare CR or LF was seen. s->trusted or logged in: they were made CRLF; else bytes() is not
+                           called for the rest, nor end(): the session answers 550 5.5.2 itself */
     bool too_large;     /* passed size_max: likewise, 552 5.3.4 */
     int64_t bytes;      /* of the letter so far */
     void *mark;         /* the agent's */
@@ -112,8 +118,8 @@ struct smtp_session {
     char helo_bytes[LIMIT_DOMAIN];
 };
 
-/* Serves one connection to its end and closes the stream. `s` is a listener's. */
-FIBER void smtp_serve(struct stream *s, const struct smtp_service *service);
+/* Serves one connection to its end and closes the stream, which is a listener's. */
+FIBER void smtp_serve(struct stream *io, const struct smtp_service *service);
 
 /* "ESMTPSA", "UTF8SMTPS", "LMTP" … of the transaction at hand (RFC 3848, RFC 6531 §4.3). */
 struct str smtp_with(const struct smtp_session *s);

@@ -61,7 +61,8 @@ static struct reply auth_reply(enum sasl_outcome outcome)
     return SAID;
 }
 
-/* The initial response decoded, none if there is none. RFC 4954 §4: "=" is the empty one. 0, ERR_SYNTAX or ERR_TOO_LONG. */
+/* The initial response decoded, none if there is none. RFC 4954 §4: "=" is the empty one. 0, ERR_SYNTAX or
+ * ERR_TOO_LONG. */
 static int decode_initial(struct arena *a, struct str initial, struct str *out)
 {
     *out = STR_NONE;

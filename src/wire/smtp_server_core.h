@@ -19,7 +19,8 @@ static inline struct reply smtp_problem_reply(const struct smtp_command *c)
 }
 
 FIBER void smtp_say(struct smtp_session *s, const struct reply *r);
-FIBER void smtp_say_more(struct smtp_session *s, int code, struct status status, struct str text); /* "250-text", not the last */
+/* "250-text", not the last */
+FIBER void smtp_say_more(struct smtp_session *s, int code, struct status status, struct str text);
 
 /* Adds the message id to a text: to refusals after MAIL, and to the last word. */
 struct reply smtp_with_id(const struct smtp_tx *tx, struct reply r);

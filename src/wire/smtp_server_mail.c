@@ -1,7 +1,7 @@
 /* A mail transaction (RFC 5321 §3.3): MAIL, RCPT, then the letter by DATA or in chunks by BDAT (RFC 3030).
  *
- * Each handler is a table of refusals that ends in the deed. Of what a peer sends as a letter, nothing is ever taken for commands:
- * DATA is read to CRLF.CRLF and a chunk to its last byte whatever is wrong, before anything is said. */
+ * Each handler is a table of refusals that ends in the deed. Of what a peer sends as a letter, nothing is ever taken
+ * for commands: DATA is read to CRLF.CRLF and a chunk to its last byte whatever is wrong, before anything is said. */
 #include "mail/limits.h"
 #include "wire/smtp_server_core.h"
 
@@ -34,7 +34,8 @@ static bool may_submit(const struct smtp_session *s)
 
 FIBER struct reply smtp_on_mail(struct smtp_session *s, const struct smtp_command *c) /* RFC 5321 §4.1.1.2 */
 {
-    if (!may_submit(s) && smtp_offers_tls(s) && !smtp_offers_auth(s)) return R(530, E(5, 7, 0), "STARTTLS first"); /* RFC 3207 §4 */
+    /* RFC 3207 §4 */
+    if (!may_submit(s) && smtp_offers_tls(s) && !smtp_offers_auth(s)) return R(530, E(5, 7, 0), "STARTTLS first");
     if (!may_submit(s)) return R(530, E(5, 7, 0), "log in first"); /* RFC 4954 §6 */
     if (c->error.code) return smtp_problem_reply(c);
     if (c->from.size > s->service->size_max) return R(552, E(5, 3, 4), "message too large"); /* RFC 1870 §6.1 */
@@ -66,7 +67,8 @@ static FIBER struct reply judge_recipient(struct smtp_session *s, const struct s
 {
     struct smtp_tx *tx = s->tx;
     if (c->error.code) return smtp_problem_reply(c);
-    if (c->non_ascii && !tx->from.smtputf8) return R(553, E(5, 6, 7), "a non-ASCII address needs SMTPUTF8"); /* RFC 6531 §3.5 */
+    /* RFC 6531 §3.5 */
+    if (c->non_ascii && !tx->from.smtputf8) return R(553, E(5, 6, 7), "a non-ASCII address needs SMTPUTF8");
     if (s->service->recipients_max && tx->rcpt_n >= (size_t)s->service->recipients_max)
         return R(452, E(4, 5, 3), "too many recipients"); /* RFC 5321 §4.5.3.1.10 */
     if (!s->service->policy->rcpt) return R(250, E(2, 1, 5), "recipient ok");
@@ -125,7 +127,8 @@ static struct reply fold(const struct reply *results, size_t n)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++) {
-        bool better = reply_ok(results[i]) ? !reply_ok(results[best]) : reply_temporary(results[i]) && reply_permanent(results[best]);
+        bool better = reply_ok(results[i]) ? !reply_ok(results[best])
+                                           : reply_temporary(results[i]) && reply_permanent(results[best]);
         if (better) best = i;
     }
     return results[best];
@@ -239,7 +242,8 @@ static FIBER int read_chunk(struct smtp_session *s, uint64_t size, bool wanted)
     return 0;
 }
 
-/* RFC 3030 §2: after a failed chunk all others fail until RSET or MAIL. A last one has a reply for each recipient by LMTP. */
+/* RFC 3030 §2: after a failed chunk all others fail until RSET or MAIL. A last one has a reply for each recipient by
+ * LMTP. */
 static FIBER struct reply fail_chunk(struct smtp_session *s, const struct smtp_command *c, struct reply r)
 {
     s->tx_over = s->tx != NULL;
@@ -251,7 +255,8 @@ static FIBER struct reply fail_chunk(struct smtp_session *s, const struct smtp_c
 
 FIBER struct reply smtp_on_bdat(struct smtp_session *s, const struct smtp_command *c) /* RFC 3030 §2 */
 {
-    if (c->bdat.size == UINT64_MAX) return R_CLOSE(501, E(5, 5, 4), "%s", c->error.text); /* where the chunk ends nobody knows */
+    /* where the chunk ends nobody knows */
+    if (c->bdat.size == UINT64_MAX) return R_CLOSE(501, E(5, 5, 4), "%s", c->error.text);
     struct reply r = judge_chunk(s, c);
     if (read_chunk(s, c->bdat.size, reply_ok(r))) return SAID;
     if (reply_ok(r) && s->tx->too_large) r = R(552, E(5, 3, 4), "message too large");

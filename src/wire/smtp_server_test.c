@@ -28,8 +28,9 @@ static const struct {
     const char *name, *lines; /* how to get there */
 } states[] = {
     {"new", ""},
-    {"ready", "C: EHLO c.test\nS: 250-mx.test\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-STARTTLS\n"
-              "S: 250-AUTH *\nS: 250 ENH*\n"},
+    {"ready",
+     "C: EHLO c.test\nS: 250-mx.test\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-STARTTLS\n"
+     "S: 250-AUTH *\nS: 250 ENH*\n"},
     {"mail", "C: MAIL FROM:<a@x.test>\nS: 250 2.1.0 *\n"},
     {"refused", "C: RCPT TO:<later@x.test>\nS: 451 4.2.0 *\n"},
     {"rcpt", "C: RCPT TO:<b@x.test>\nS: 250 2.1.5 *\n"},
@@ -88,7 +89,8 @@ static void answers_every_command_in_every_state(void **state)
             buf_printf(&text, "# RFC 5321 §4.1.4\n@ whole\n@ kind submission\n@ plaintext\n@ trusted\nS: 220 *\n");
             for (size_t s = 0; s <= to; s++)
                 if (!(s == 3 && to != 3)) buf_add(&text, str_c(states[s].lines));
-            buf_printf(&text, "C: %s\nS: %s%s\n", table[c].command, reply, strchr(reply, '*') || reply[4] == 'm' ? "" : " *");
+            buf_printf(&text, "C: %s\nS: %s%s\n", table[c].command, reply,
+                       strchr(reply, '*') || reply[4] == 'm' ? "" : " *");
             buf_char(&text, 0);
             snprintf(name, sizeof name, "\"%s\" when %s", table[c].command, states[to].name);
             wrong += !transcript_play_text(name, text.p, &the_transcript_rig);

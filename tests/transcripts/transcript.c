@@ -28,7 +28,7 @@ struct script {
     size_t longest; /* bytes sent between two syncs at most */
 };
 
-enum { CUTS = 40 }; /* at most tried of one file */
+enum { CUTS = 1000 }; /* at most tried of one file */
 enum mode { LOCK_STEP, PIPELINED, BYTEWISE, CUT };
 static const char *const mode_names[] = {"in lock step", "pipelined", "byte by byte", "cut in two"};
 
@@ -147,7 +147,8 @@ struct play {
     struct stream *client, *server;
     struct arena *arena;
     int over;      /* fibers that ended */
-    bool failed;
+    bool stopped;  /* this run has gone wrong */
+    bool failed;   /* one has */
 };
 
 static bool matches(struct str pattern, struct str text)
@@ -163,16 +164,15 @@ static bool matches(struct str pattern, struct str text)
 
 static void complain(struct play *p, const struct step *s, const char *got, struct str text)
 {
-    if (p->failed) return;
-    p->failed = true;
-    fprintf(stderr, "%s:%d (%s, cut %zu): want \"%.*s\", got %s\"%.*s\"\n", p->script->path, s->line, mode_names[p->mode], p->cut,
-            STR_FMT(s->kind == EXPECT_END ? S("the end") : s->text), got, STR_FMT(text));
+    p->stopped = p->failed = true;
+    fprintf(stderr, "%s:%d (%s, cut %zu): want \"%.*s\", got %s\"%.*s\"\n", p->script->path, s->line,
+            mode_names[p->mode], p->cut, STR_FMT(s->kind == EXPECT_END ? S("the end") : s->text), got, STR_FMT(text));
 }
 
 static FIBER void hear(struct play *p, const struct step *s)
 {
     struct str line;
-    if (p->failed) return;
+    if (p->stopped) return;
     stream_deadline(p->client, loop_now() + HOURS(5));
     int e = stream_line(p->client, 1 << 16, &line);
     if (s->kind == EXPECT_END ? e == ERR_EOF : e == 0 && matches(s->text, line)) return;
@@ -247,11 +247,12 @@ static void play_in_sim(struct sim *sim, void *arg)
     }
     p->arena = arena_new(NULL, 0);
     p->over = 0;
+    p->stopped = false;
     stream_pair(p->arena, 1 << 17, &p->client, &p->server);
     loop_spawn(l, server_fiber, p);
     loop_spawn(l, client_fiber, p);
     sim_run(sim, FOREVER);
-    if (p->over != 2 && !p->failed) {
+    if (p->over != 2 && !p->stopped) {
         fprintf(stderr, "%s (%s): a side never ended\n", t->path, mode_names[p->mode]);
         p->failed = true;
     }
@@ -263,7 +264,8 @@ static void play_in_sim(struct sim *sim, void *arg)
 static bool play(const struct script *t, const struct transcript_rig *rig)
 {
     struct play p = {.script = t, .rig = rig};
-    for (p.mode = LOCK_STEP; p.mode <= (t->whole ? PIPELINED : BYTEWISE) && !p.failed; p.mode++) sim_twice(5, play_in_sim, &p);
+    for (p.mode = LOCK_STEP; p.mode <= (t->whole ? PIPELINED : BYTEWISE) && !p.failed; p.mode++)
+        sim_twice(5, play_in_sim, &p);
     p.mode = CUT;
     size_t stride = t->longest / CUTS + 1;
     for (p.cut = 1; !t->whole && p.cut < t->longest && !p.failed; p.cut += stride) {

@@ -1,6 +1,8 @@
-/* Sessions as files: what a client says and what it must hear, played to a server over a stream in memory with a fake clock.
+/* Sessions as files: what a client says and what it must hear, played to a server over a stream in memory with a fake
+ * clock.
  *
- * One behaviour a file, NAME.txt. Its first line names the RFC section ("# RFC 5321 §4.1.1.2: ..."); then, line by line:
+ * One behaviour a file, NAME.txt. Its first line names the RFC section ("# RFC 5321 §4.1.1.2: ..."); then, line by
+ * line:
  *
  *   @ name value     a setting for the server under test, or "@ client ADDRESS": where the client comes from
  *   @ whole          not to be cut in pieces: what is sent in one write must come as one
@@ -13,8 +15,8 @@
  *   hang up          the client goes away
  *   # ...            a remark
  *
- * Each file is played in lock step, with everything between two "--" in one write, byte by byte (these twice with one seed, as
- * all simulated tests), and in two writes cut at many places.
+ * Each file is played in lock step, with everything between two "--" in one write, byte by byte (these twice with one
+ * seed, as all simulated tests), and in two writes cut at every byte.
  *
  * A test is one C file that includes transcript.c (tests are linked with their folder's library alone). */
 #ifndef TESTS_TRANSCRIPT_H
@@ -34,8 +36,8 @@ struct transcript_rig {
     void *arg;
 };
 
-/* Plays all files of tests/transcripts/FOLDER; what goes wrong is printed with file and line. Returns how many files were
- * played, and how many of them failed in *failed. */
+/* Plays all files of tests/transcripts/FOLDER; what goes wrong is printed with file and line. Returns how many files
+ * were played, and how many of them failed in *failed. */
 int transcripts_play(const char *folder, const struct transcript_rig *rig, int *failed);
 
 /* Plays one that a test has written itself; name stands for the file. True if all went as it says. */

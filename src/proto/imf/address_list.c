@@ -1,9 +1,10 @@
-/* Reading address lists element by element (RFC 5322 §3.4, §4.4). An element is first scanned for its marks (angle brackets,
+/* Reading address lists element by element (RFC 5322 §3.4, §4.4). An element is first scanned for its marks (angle
+ * brackets,
  * "@", comment, end), then its pieces are rendered into one scratch text as long as the body: linear, two passes.
  *
- * Not `strict` is: anything unclosed or empty, routes, no or several "@", semicolons outside groups, text after ">", white
- * space or comments inside an address, bytes no atom may have, control characters, bad UTF-8, "=?" inside an address, angle
- * brackets or "@" in comments, angle brackets in names, "@" in a quoted local part. */
+ * Not `strict` is: anything unclosed or empty, routes, no or several "@", semicolons outside groups, text after ">",
+ * white space or comments inside an address, bytes no atom may have, control characters, bad UTF-8, "=?" inside an
+ * address, angle brackets or "@" in comments, angle brackets in names, "@" in a quoted local part. */
 #include "proto/imf/address_list.h"
 
 #include "base/utf8.h"
@@ -16,7 +17,8 @@ struct reader {
     size_t at;
     char *scratch; /* an element is rendered once, and perhaps its comment */
     size_t used, room;
-    size_t comments_end, quotes_end; /* the first one that is never closed: from there on the mark is a letter like others */
+    /* the first one that is never closed: from there on the mark is a letter like others */
+    size_t comments_end, quotes_end;
     bool in_group;
     size_t cap;
     struct imf_address_list list;
@@ -36,7 +38,8 @@ struct element {
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/* Offset after the closing mark of the quoted string, comment or literal that begins at i; 0 when it is never closed. */
+/* Offset after the closing mark of the quoted string, comment or literal that begins at i; 0 when it is never closed.
+ */
 static size_t skip_quoted(struct str s, size_t i)
 {
     for (i++; i < s.n; i++) {
@@ -57,7 +60,8 @@ static size_t skip_comment(struct str s, size_t i)
     return 0;
 }
 
-/* Where the comment or quoted string at i ends; i when there is none, none that is closed, or none that ends before `to`. */
+/* Where the comment or quoted string at i ends; i when there is none, none that is closed, or none that ends before
+ * `to`. */
 static size_t skip_span(struct reader *r, size_t i, size_t to)
 {
     size_t end = 0;
@@ -265,7 +269,8 @@ static void put_address(struct reader *r, struct imf_address *m, size_t from, si
     struct side domain = put_side(r, at < to ? at + 1 : to, to);
     m->local = local.text;
     m->domain = domain.text;
-    if (at == to || !local.whole || !domain.whole || domain.quoted || !is_plain_local(&local) || !is_plain_domain(domain.text))
+    if (at == to || !local.whole || !domain.whole || domain.quoted || !is_plain_local(&local) ||
+        !is_plain_domain(domain.text))
         r->list.strict = false;
 }
 
@@ -389,8 +394,8 @@ static bool comments_clean(struct reader *r)
         size_t end = skip_span(r, i, r->s.n);
         if (end == i) continue;
         struct str inside = str_sub(r->s, i, end);
-        if (r->s.p[i] == '(' && (memchr(inside.p, '<', inside.n) || memchr(inside.p, '>', inside.n) ||
-                                 memchr(inside.p, '@', inside.n)))
+        if (r->s.p[i] == '(' &&
+            (memchr(inside.p, '<', inside.n) || memchr(inside.p, '>', inside.n) || memchr(inside.p, '@', inside.n)))
             return false;
         i = end - 1;
     }
@@ -399,7 +404,11 @@ static bool comments_clean(struct reader *r)
 
 struct imf_address_list imf_addresses(struct arena *a, struct str body)
 {
-    struct reader r = {.a = a, .s = str_trim(body), .comments_end = SIZE_MAX, .quotes_end = SIZE_MAX, .list = {.strict = true}};
+    struct reader r = {.a = a,
+                       .s = str_trim(body),
+                       .comments_end = SIZE_MAX,
+                       .quotes_end = SIZE_MAX,
+                       .list = {.strict = true}};
     if (r.s.n == 0) return r.list;
     r.room = r.s.n * 2;
     r.scratch = arena_alloc(a, r.room);

@@ -35,8 +35,9 @@ static const struct {
      "{A Group Ed Jones||c|a.test -||joe|where.test John||jdoe|one.test }", true},
     {S_INIT("Undisclosed recipients:;"), "{Undisclosed recipients }", true},
     {S_INIT("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>"), "Pete||pete|silly.test ", true},
-    {S_INIT("A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n"
-            "  John <jdoe@one.test> (my dear friend); (the end of the group)"),
+    {S_INIT(
+         "A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n"
+         "  John <jdoe@one.test> (my dear friend); (the end of the group)"),
      "{A Group Chris Jones||c|public.example -||joe|example.org John||jdoe|one.test }", true},
     {S_INIT("(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;"), "{Hidden recipients }", true},
     {S_INIT("Joe Q. Public <john.q.public@example.com>"), "Joe Q. Public||john.q.public|example.com ", true},
@@ -135,7 +136,8 @@ static void test_display(void **state)
 {
     (void)state;
     struct arena *a = arena_new(NULL, 0);
-    struct imf_address_list l = imf_addresses(a, S("=?iso-8859-1?q?Andr=E9?= Pirard <p@x>, \"=?utf-8?b?w6Q=?=\" <q@x>, r@x"));
+    struct imf_address_list l =
+        imf_addresses(a, S("=?iso-8859-1?q?Andr=E9?= Pirard <p@x>, \"=?utf-8?b?w6Q=?=\" <q@x>, r@x"));
     assert_str(imf_display_name(a, &l.v[0]), S("Andr\xC3\xA9 Pirard"));
     assert_str(imf_display_name(a, &l.v[1]), S("\xC3\xA4"));
     assert_str(imf_display_name(a, &l.v[2]), S(""));

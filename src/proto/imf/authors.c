@@ -1,5 +1,6 @@
-/* Who wrote a letter, for deciding rights: what the known ways to show different readers different authors ("Composition
- * Kills", espoofer) have in common is refused, whichever reader would fall for it. Also writing mailboxes. */
+/* Who wrote a letter, for deciding rights: what the known ways to show different readers different authors
+ * ("Composition Kills", espoofer) have in common is refused, whichever reader would fall for it. Also writing
+ * mailboxes. */
 #include "base/utf8.h"
 #include "proto/imf/address_list.h"
 #include "proto/imf/encoded_word.h"
@@ -74,7 +75,8 @@ int imf_authors(struct arena *a, struct str header, struct imf_authors *out, str
     int bad = add_authors(a, &from, out, e);
     out->from = out->n;
     if (bad) return bad;
-    if (out->n > 1 && senders == 0) return error_set(e, ERR_SYNTAX, "several authors and no Sender"); /* RFC 5322 §3.6.2 */
+    /* RFC 5322 §3.6.2 */
+    if (out->n > 1 && senders == 0) return error_set(e, ERR_SYNTAX, "several authors and no Sender");
     if (senders == 0) return 0;
     bad = add_authors(a, &sender, out, e);
     if (bad) return bad;
@@ -102,7 +104,8 @@ static bool is_printable_ascii(struct str s)
 
 static size_t put_name(struct buf *b, size_t column, struct str name)
 {
-    if (is_atom_phrase(name) || !is_printable_ascii(name) || name.n > 500) return imf_encode_words(b, column, name, IMF_PHRASE);
+    if (is_atom_phrase(name) || !is_printable_ascii(name) || name.n > 500)
+        return imf_encode_words(b, column, name, IMF_PHRASE);
     size_t before = b->n;
     if (column > 20 && column + name.n + 2 > 78) { /* inside quotes a line should not be folded */
         buf_lit(b, "\r\n ");

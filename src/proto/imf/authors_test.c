@@ -1,5 +1,6 @@
 /* Who wrote it: honest letters pass, everything known to show different readers different authors does not.
- * The refusals follow the attacks of "Composition Kills" (USENIX Security 2020) and of espoofer, each with ways to write it. */
+ * The refusals follow the attacks of "Composition Kills" (USENIX Security 2020) and of espoofer, each with ways to
+ * write it. */
 #include "base/test.h"
 #include "proto/imf/address_list.h"
 
@@ -83,7 +84,8 @@ static void test_authors(void **state)
         struct error e = {0};
         int r = imf_authors(a, cases[i].header, &who, &e);
         if (!cases[i].authors) {
-            if (r != ERR_SYNTAX || e.code != ERR_SYNTAX || !e.text[0]) fail_msg("passed: %.*s", STR_FMT(cases[i].header));
+            if (r != ERR_SYNTAX || e.code != ERR_SYNTAX || !e.text[0])
+                fail_msg("passed: %.*s", STR_FMT(cases[i].header));
         } else {
             struct buf *b = buf_in(a, 1000);
             if (r) fail_msg("refused (%s): %.*s", e.text, STR_FMT(cases[i].header));

@@ -1,5 +1,5 @@
-/* From the charsets mail is written in to UTF-8 (RFC 2978 names): our own tables for the four common ones, iconv behind an
- * allow-list for the others. A name never reaches iconv as a letter wrote it. */
+/* From the charsets mail is written in to UTF-8 (RFC 2978 names): our own tables for the four common ones, iconv behind
+ * an allow-list for the others. A name never reaches iconv as a letter wrote it. */
 #include <errno.h>
 #include <iconv.h>
 
@@ -9,46 +9,139 @@
 
 static const char as_utf8[] = "UTF-8", as_windows_1252[] = "windows-1252";
 
-/* Sorted for reading, not for searching. Where a charset is written under the name of a smaller one, the larger is meant:
- * gb2312 by GB18030, shift_jis by CP932, ks_c_5601 by CP949, as the WHATWG encoding table has it. */
+/* Sorted for reading, not for searching. Where a charset is written under the name of a smaller one, the larger is
+ * meant: gb2312 by GB18030, shift_jis by CP932, ks_c_5601 by CP949, as the WHATWG encoding table has it. */
 static const struct {
     const char *name, *iconv;
 } charsets[] = {
-    {"utf-8", as_utf8}, {"utf8", as_utf8}, {"us-ascii", as_utf8}, {"ascii", as_utf8}, {"ansi_x3.4-1968", as_utf8},
-    {"unicode-1-1-utf-8", as_utf8}, {"646", as_utf8},
-    {"iso-8859-1", as_windows_1252}, {"iso8859-1", as_windows_1252}, {"iso_8859-1", as_windows_1252},
-    {"latin1", as_windows_1252}, {"l1", as_windows_1252}, {"windows-1252", as_windows_1252}, {"cp1252", as_windows_1252},
-    {"x-cp1252", as_windows_1252}, {"8859-1", as_windows_1252}, {"ansi", as_windows_1252},
-    {"iso-8859-2", "ISO-8859-2"}, {"iso8859-2", "ISO-8859-2"}, {"iso_8859-2", "ISO-8859-2"}, {"latin2", "ISO-8859-2"},
-    {"iso-8859-3", "ISO-8859-3"}, {"iso-8859-4", "ISO-8859-4"}, {"iso-8859-5", "ISO-8859-5"},
-    {"iso8859-5", "ISO-8859-5"}, {"iso-8859-6", "ISO-8859-6"}, {"iso-8859-6-e", "ISO-8859-6"},
-    {"iso-8859-6-i", "ISO-8859-6"}, {"iso-8859-7", "ISO-8859-7"}, {"iso8859-7", "ISO-8859-7"},
-    {"iso-8859-8", "ISO-8859-8"}, {"iso-8859-8-i", "ISO-8859-8"}, {"iso-8859-8-e", "ISO-8859-8"},
-    {"logical", "ISO-8859-8"}, {"iso-8859-9", "WINDOWS-1254"}, {"iso8859-9", "WINDOWS-1254"}, {"latin5", "WINDOWS-1254"},
-    {"iso-8859-10", "ISO-8859-10"}, {"iso-8859-11", "CP874"}, {"iso-8859-13", "ISO-8859-13"},
-    {"iso-8859-14", "ISO-8859-14"}, {"iso-8859-15", "ISO-8859-15"}, {"iso8859-15", "ISO-8859-15"},
-    {"iso_8859-15", "ISO-8859-15"}, {"latin-9", "ISO-8859-15"}, {"iso-8859-16", "ISO-8859-16"},
-    {"windows-1250", "WINDOWS-1250"}, {"cp1250", "WINDOWS-1250"}, {"windows-1251", "WINDOWS-1251"},
-    {"cp1251", "WINDOWS-1251"}, {"x-cp1251", "WINDOWS-1251"}, {"windows-1253", "WINDOWS-1253"},
-    {"windows-1254", "WINDOWS-1254"}, {"cp1254", "WINDOWS-1254"}, {"windows-1255", "WINDOWS-1255"},
-    {"windows-1256", "WINDOWS-1256"}, {"cp1256", "WINDOWS-1256"}, {"windows-1257", "WINDOWS-1257"},
-    {"windows-1258", "WINDOWS-1258"}, {"windows-874", "CP874"}, {"tis-620", "CP874"}, {"cp874", "CP874"},
-    {"koi8-r", "KOI8-R"}, {"koi8r", "KOI8-R"}, {"koi8", "KOI8-R"}, {"koi8-u", "KOI8-U"}, {"koi8-ru", "KOI8-RU"},
-    {"ibm437", "IBM437"}, {"cp437", "IBM437"}, {"ibm850", "IBM850"}, {"cp850", "IBM850"}, {"ibm852", "IBM852"},
-    {"cp852", "IBM852"}, {"ibm855", "IBM855"}, {"ibm858", "CP858"}, {"ibm866", "IBM866"}, {"cp866", "IBM866"},
-    {"macintosh", "MACINTOSH"}, {"x-mac-roman", "MACINTOSH"}, {"mac", "MACINTOSH"}, {"x-mac-cyrillic", "MAC-CYRILLIC"},
-    {"x-mac-ce", "MAC-CENTRALEUROPE"}, {"viscii", "VISCII"}, {"tcvn", "TCVN"}, {"armscii-8", "ARMSCII-8"},
-    {"gb2312", "GB18030"}, {"gb_2312-80", "GB18030"}, {"x-gbk", "GB18030"}, {"gbk", "GB18030"}, {"cp936", "GB18030"},
-    {"gb18030", "GB18030"}, {"euc-cn", "GB18030"}, {"big5", "BIG5-HKSCS"}, {"big5-hkscs", "BIG5-HKSCS"},
-    {"x-x-big5", "BIG5-HKSCS"}, {"cp950", "CP950"}, {"euc-tw", "EUC-TW"},
-    {"iso-2022-jp", "ISO-2022-JP"}, {"iso-2022-jp-1", "ISO-2022-JP-2"}, {"iso-2022-jp-2", "ISO-2022-JP-2"},
-    {"csiso2022jp", "ISO-2022-JP"}, {"cp50220", "ISO-2022-JP"}, {"euc-jp", "EUC-JP-MS"}, {"x-euc-jp", "EUC-JP-MS"},
-    {"shift_jis", "CP932"}, {"shift-jis", "CP932"}, {"sjis", "CP932"}, {"x-sjis", "CP932"}, {"cp932", "CP932"},
-    {"windows-31j", "CP932"}, {"ms_kanji", "CP932"},
-    {"euc-kr", "CP949"}, {"ks_c_5601-1987", "CP949"}, {"ks_c_5601", "CP949"}, {"cp949", "CP949"}, {"korean", "CP949"},
-    {"uhc", "CP949"}, {"windows-949", "CP949"}, {"iso-2022-kr", "ISO-2022-KR"}, {"johab", "JOHAB"},
-    {"utf-7", "UTF-7"}, {"unicode-1-1-utf-7", "UTF-7"}, {"utf-16", "UTF-16"}, {"utf-16le", "UTF-16LE"},
-    {"utf-16be", "UTF-16BE"}, {"utf-32", "UTF-32"}, {"utf-32le", "UTF-32LE"}, {"utf-32be", "UTF-32BE"},
+    {"utf-8", as_utf8},
+    {"utf8", as_utf8},
+    {"us-ascii", as_utf8},
+    {"ascii", as_utf8},
+    {"ansi_x3.4-1968", as_utf8},
+    {"unicode-1-1-utf-8", as_utf8},
+    {"646", as_utf8},
+    {"iso-8859-1", as_windows_1252},
+    {"iso8859-1", as_windows_1252},
+    {"iso_8859-1", as_windows_1252},
+    {"latin1", as_windows_1252},
+    {"l1", as_windows_1252},
+    {"windows-1252", as_windows_1252},
+    {"cp1252", as_windows_1252},
+    {"x-cp1252", as_windows_1252},
+    {"8859-1", as_windows_1252},
+    {"ansi", as_windows_1252},
+    {"iso-8859-2", "ISO-8859-2"},
+    {"iso8859-2", "ISO-8859-2"},
+    {"iso_8859-2", "ISO-8859-2"},
+    {"latin2", "ISO-8859-2"},
+    {"iso-8859-3", "ISO-8859-3"},
+    {"iso-8859-4", "ISO-8859-4"},
+    {"iso-8859-5", "ISO-8859-5"},
+    {"iso8859-5", "ISO-8859-5"},
+    {"iso-8859-6", "ISO-8859-6"},
+    {"iso-8859-6-e", "ISO-8859-6"},
+    {"iso-8859-6-i", "ISO-8859-6"},
+    {"iso-8859-7", "ISO-8859-7"},
+    {"iso8859-7", "ISO-8859-7"},
+    {"iso-8859-8", "ISO-8859-8"},
+    {"iso-8859-8-i", "ISO-8859-8"},
+    {"iso-8859-8-e", "ISO-8859-8"},
+    {"logical", "ISO-8859-8"},
+    {"iso-8859-9", "WINDOWS-1254"},
+    {"iso8859-9", "WINDOWS-1254"},
+    {"latin5", "WINDOWS-1254"},
+    {"iso-8859-10", "ISO-8859-10"},
+    {"iso-8859-11", "CP874"},
+    {"iso-8859-13", "ISO-8859-13"},
+    {"iso-8859-14", "ISO-8859-14"},
+    {"iso-8859-15", "ISO-8859-15"},
+    {"iso8859-15", "ISO-8859-15"},
+    {"iso_8859-15", "ISO-8859-15"},
+    {"latin-9", "ISO-8859-15"},
+    {"iso-8859-16", "ISO-8859-16"},
+    {"windows-1250", "WINDOWS-1250"},
+    {"cp1250", "WINDOWS-1250"},
+    {"windows-1251", "WINDOWS-1251"},
+    {"cp1251", "WINDOWS-1251"},
+    {"x-cp1251", "WINDOWS-1251"},
+    {"windows-1253", "WINDOWS-1253"},
+    {"windows-1254", "WINDOWS-1254"},
+    {"cp1254", "WINDOWS-1254"},
+    {"windows-1255", "WINDOWS-1255"},
+    {"windows-1256", "WINDOWS-1256"},
+    {"cp1256", "WINDOWS-1256"},
+    {"windows-1257", "WINDOWS-1257"},
+    {"windows-1258", "WINDOWS-1258"},
+    {"windows-874", "CP874"},
+    {"tis-620", "CP874"},
+    {"cp874", "CP874"},
+    {"koi8-r", "KOI8-R"},
+    {"koi8r", "KOI8-R"},
+    {"koi8", "KOI8-R"},
+    {"koi8-u", "KOI8-U"},
+    {"koi8-ru", "KOI8-RU"},
+    {"ibm437", "IBM437"},
+    {"cp437", "IBM437"},
+    {"ibm850", "IBM850"},
+    {"cp850", "IBM850"},
+    {"ibm852", "IBM852"},
+    {"cp852", "IBM852"},
+    {"ibm855", "IBM855"},
+    {"ibm858", "CP858"},
+    {"ibm866", "IBM866"},
+    {"cp866", "IBM866"},
+    {"macintosh", "MACINTOSH"},
+    {"x-mac-roman", "MACINTOSH"},
+    {"mac", "MACINTOSH"},
+    {"x-mac-cyrillic", "MAC-CYRILLIC"},
+    {"x-mac-ce", "MAC-CENTRALEUROPE"},
+    {"viscii", "VISCII"},
+    {"tcvn", "TCVN"},
+    {"armscii-8", "ARMSCII-8"},
+    {"gb2312", "GB18030"},
+    {"gb_2312-80", "GB18030"},
+    {"x-gbk", "GB18030"},
+    {"gbk", "GB18030"},
+    {"cp936", "GB18030"},
+    {"gb18030", "GB18030"},
+    {"euc-cn", "GB18030"},
+    {"big5", "BIG5-HKSCS"},
+    {"big5-hkscs", "BIG5-HKSCS"},
+    {"x-x-big5", "BIG5-HKSCS"},
+    {"cp950", "CP950"},
+    {"euc-tw", "EUC-TW"},
+    {"iso-2022-jp", "ISO-2022-JP"},
+    {"iso-2022-jp-1", "ISO-2022-JP-2"},
+    {"iso-2022-jp-2", "ISO-2022-JP-2"},
+    {"csiso2022jp", "ISO-2022-JP"},
+    {"cp50220", "ISO-2022-JP"},
+    {"euc-jp", "EUC-JP-MS"},
+    {"x-euc-jp", "EUC-JP-MS"},
+    {"shift_jis", "CP932"},
+    {"shift-jis", "CP932"},
+    {"sjis", "CP932"},
+    {"x-sjis", "CP932"},
+    {"cp932", "CP932"},
+    {"windows-31j", "CP932"},
+    {"ms_kanji", "CP932"},
+    {"euc-kr", "CP949"},
+    {"ks_c_5601-1987", "CP949"},
+    {"ks_c_5601", "CP949"},
+    {"cp949", "CP949"},
+    {"korean", "CP949"},
+    {"uhc", "CP949"},
+    {"windows-949", "CP949"},
+    {"iso-2022-kr", "ISO-2022-KR"},
+    {"johab", "JOHAB"},
+    {"utf-7", "UTF-7"},
+    {"unicode-1-1-utf-7", "UTF-7"},
+    {"utf-16", "UTF-16"},
+    {"utf-16le", "UTF-16LE"},
+    {"utf-16be", "UTF-16BE"},
+    {"utf-32", "UTF-32"},
+    {"utf-32le", "UTF-32LE"},
+    {"utf-32be", "UTF-32BE"},
 };
 
 static const char *iconv_name(struct str name)
@@ -65,9 +158,10 @@ bool charset_known(struct str name) { return iconv_name(name) != NULL; }
 /* Adds whole characters of UTF-8, bad bytes as U+FFFD, while *room lasts. */
 static void add_utf8(struct buf *out, struct str s, size_t *room)
 {
-    if (s.n <= *room && utf8_valid(s)) {
-        buf_add(out, s);
-        *room -= s.n;
+    struct str fits = utf8_head(s, *room);
+    if (utf8_valid(fits)) {
+        buf_add(out, fits);
+        *room = fits.n < s.n ? 0 : *room - fits.n;
         return;
     }
     while (s.n) {
@@ -87,8 +181,9 @@ static void add_utf8(struct buf *out, struct str s, size_t *room)
 
 /* 0x80 - 0x9f; the five unassigned stay the C1 controls they are in iso-8859-1. */
 static const uint16_t windows_1252[32] = {
-    0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x008D, 0x017D, 0x008F,
-    0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178,
+    0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0x008D, 0x017D, 0x008F, 0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178,
 };
 
 static void add_windows_1252(struct buf *out, struct str s, size_t *room)

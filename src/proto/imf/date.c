@@ -97,9 +97,9 @@ static const struct {
     char name[4];
     int offset;
 } zones[] = {
-    {"UT", 0},       {"GMT", 0},      {"UTC", 0},      {"Z", 0},        {"EST", -5 * 60}, {"EDT", -4 * 60}, {"CST", -6 * 60},
-    {"CDT", -5 * 60}, {"MST", -7 * 60}, {"MDT", -6 * 60}, {"PST", -8 * 60}, {"PDT", -7 * 60}, {"BST", 60},
-    {"MET", 60},     {"CET", 60},     {"WET", 0},      {"EET", 2 * 60}, {"JST", 9 * 60},
+    {"UT", 0},        {"GMT", 0},       {"UTC", 0},       {"Z", 0},         {"EST", -5 * 60}, {"EDT", -4 * 60},
+    {"CST", -6 * 60}, {"CDT", -5 * 60}, {"MST", -7 * 60}, {"MDT", -6 * 60}, {"PST", -8 * 60}, {"PDT", -7 * 60},
+    {"BST", 60},      {"MET", 60},      {"CET", 60},      {"WET", 0},       {"EET", 2 * 60},  {"JST", 9 * 60},
 };
 
 static void take_named_zone(struct tokens *t, struct imf_date *out)

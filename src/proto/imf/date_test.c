@@ -1,4 +1,5 @@
-/* Dates: RFC 5322's examples, its obsolete forms, and what is seen. Expected values as Python has them, where it follows RFC 5322. */
+/* Dates: RFC 5322's examples, its obsolete forms, and what is seen. Expected values as Python has them, where it
+ * follows RFC 5322. */
 #include "proto/imf/date.h"
 
 #include "base/test.h"
@@ -12,7 +13,10 @@ static const struct {
     {S_INIT("Fri, 21 Nov 1997 09:55:06 -0600"), 880127706, -360, true},
     {S_INIT("Tue, 1 Jul 2003 10:52:37 +0200"), 1057049557, 120, true},
     {S_INIT("Thu, 13 Feb 1969 23:32:54 -0330"), -27723426, -210, true},
-    {S_INIT("Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)"), -27723480, -210, true},
+    {S_INIT(
+         "Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n"
+         "               -0330 (Newfoundland Time)"),
+     -27723480, -210, true},
     {S_INIT("21 Nov 97 09:55:06 GMT"), 880106106, 0, true},
     {S_INIT("Fri, 21 Nov 1997 09(comment):   55  :  06 -0600"), 880127706, -360, true},
     {S_INIT("1 Jan 49 00:00 +0000"), 2493072000, 0, true},
@@ -41,10 +45,21 @@ static const struct {
 };
 
 static const struct str bad[] = {
-    S_INIT(""), S_INIT("yesterday"), S_INIT("32 Jan 2000 00:00:00 +0000"), S_INIT("29 Feb 2015 00:00:00 +0000"),
-    S_INIT("1 Foo 2000 00:00:00 +0000"), S_INIT("1 Jan 2000"), S_INIT("1 Jan 2000 24:00:00 +0000"), S_INIT("1 Jan 2000 00:60:00 +0000"),
-    S_INIT("0 Jan 2000 00:00:00 +0000"), S_INIT("1 Jan 20000 00:00:00 +0000"), S_INIT("1 Jan 0 00:00:00 +0000"),
-    S_INIT("99999999999999999999 Jan 2000 00:00"), S_INIT("1 Jan 2000 00:00:61"), S_INIT("("), S_INIT("Mon,"),
+    S_INIT(""),
+    S_INIT("yesterday"),
+    S_INIT("32 Jan 2000 00:00:00 +0000"),
+    S_INIT("29 Feb 2015 00:00:00 +0000"),
+    S_INIT("1 Foo 2000 00:00:00 +0000"),
+    S_INIT("1 Jan 2000"),
+    S_INIT("1 Jan 2000 24:00:00 +0000"),
+    S_INIT("1 Jan 2000 00:60:00 +0000"),
+    S_INIT("0 Jan 2000 00:00:00 +0000"),
+    S_INIT("1 Jan 20000 00:00:00 +0000"),
+    S_INIT("1 Jan 0 00:00:00 +0000"),
+    S_INIT("99999999999999999999 Jan 2000 00:00"),
+    S_INIT("1 Jan 2000 00:00:61"),
+    S_INIT("("),
+    S_INIT("Mon,"),
 };
 
 static void test_good(void **state)
@@ -54,7 +69,8 @@ static void test_good(void **state)
         struct imf_date d;
         int r = imf_date_parse(good[i].text, &d);
         if (r != 0 || d.utc != SECONDS(good[i].seconds) || d.offset != good[i].offset || d.zone_known != good[i].known)
-            fail_msg("%.*s: %d %lld %d %d", STR_FMT(good[i].text), r, (long long)(d.utc / US_PER_S), d.offset, d.zone_known);
+            fail_msg("%.*s: %d %lld %d %d", STR_FMT(good[i].text), r, (long long)(d.utc / US_PER_S), d.offset,
+                     d.zone_known);
     }
 }
 
@@ -85,6 +101,7 @@ static void test_round_trip(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_round_trip)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+                                       cmocka_unit_test(test_round_trip)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,8 @@ static bool is_removed(const struct imf_edit *e, const struct imf_field *f)
 {
     for (size_t i = 0; i < e->removes; i++)
         if (str_ieq(f->name, e->remove[i])) return true;
-    return e->authserv_id.n && str_ieq(f->name, S("Authentication-Results")) && imf_is_authserv_id(f->body, e->authserv_id);
+    return e->authserv_id.n && str_ieq(f->name, S("Authentication-Results")) &&
+           imf_is_authserv_id(f->body, e->authserv_id);
 }
 
 static void put_additions(struct buf *out, const struct imf_edit *e, const struct imf_edited *r)

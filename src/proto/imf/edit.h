@@ -25,9 +25,9 @@ struct imf_edited {
     bool added_date, added_message_id;
 };
 
-/* letter: from its first byte; must hold the whole header, the rest does not matter. Writes the new header, the empty line
- * included (one is added where none separated header and body), to `out`; out.failed tells of its maximum. The new letter
- * is `out` followed by letter[result.header ...]. */
+/* letter: from its first byte; must hold the whole header, the rest does not matter. Writes the new header, the empty
+ * line included (one is added where none separated header and body), to `out`; out.failed tells of its maximum. The new
+ * letter is `out` followed by letter[result.header ...]. */
 struct imf_edited imf_edit_header(struct buf *out, struct str letter, const struct imf_edit *e);
 
 /* True when an Authentication-Results body names this authserv-id (RFC 8601 §2.2), comments and quotes understood. */

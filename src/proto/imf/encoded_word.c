@@ -9,6 +9,7 @@ enum {
     WORD_MAX = 75,   /* RFC 2047 §2 */
     WORD_FRAME = 12, /* of them all but the text: =?utf-8?q?…?= */
     LINE_MAX = 78,   /* RFC 5322 §2.1.1 */
+    BLANKS_MAX = 40,
 };
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -37,7 +38,10 @@ static bool parse_word(struct str s, struct word *w)
     return charset_known(w->charset);
 }
 
-static int hex_value(char c) { return ch_digit(c) ? c - '0' : ch_lower(c) >= 'a' && ch_lower(c) <= 'f' ? ch_lower(c) - 'a' + 10 : -1; }
+static int hex_value(char c)
+{
+    return ch_digit(c) ? c - '0' : ch_lower(c) >= 'a' && ch_lower(c) <= 'f' ? ch_lower(c) - 'a' + 10 : -1;
+}
 
 static void add_q(struct buf *out, struct str s)
 {
@@ -155,7 +159,10 @@ static bool is_q_safe(unsigned char c) /* RFC 2047 §5 (3), the set that may sta
     return ch_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/';
 }
 
-static size_t q_size(struct str ch) { return ch.n == 1 && (is_q_safe((unsigned char)ch.p[0]) || ch.p[0] == ' ') ? 1 : 3 * ch.n; }
+static size_t q_size(struct str ch)
+{
+    return ch.n == 1 && (is_q_safe((unsigned char)ch.p[0]) || ch.p[0] == ' ') ? 1 : 3 * ch.n;
+}
 
 static struct str next_char(struct str *s)
 {
@@ -252,11 +259,11 @@ static struct str cut_run(struct str word, struct str *text, enum imf_place plac
     }
 }
 
-/* Blanks as they were, without line ends; at least one. */
+/* Blanks as they were, without line ends; at least one, and not so many that a line would hold nothing else. */
 static size_t put_blanks(struct buf *out, struct str blanks)
 {
     size_t before = out->n;
-    for (size_t i = 0; i < blanks.n; i++)
+    for (size_t i = 0; i < blanks.n && out->n - before < BLANKS_MAX; i++)
         if (ch_space(blanks.p[i])) buf_char(out, blanks.p[i]);
     if (out->n == before) buf_char(out, ' ');
     return out->n - before;

@@ -12,9 +12,11 @@ static const struct {
     /* RFC 2047 §8 */
     {S_INIT("=?US-ASCII?Q?Keith_Moore?="), S_INIT("Keith Moore")},
     {S_INIT("=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?="), S_INIT("Keld J\xC3\xB8rn Simonsen")},
-    {S_INIT("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?="),
+    {S_INIT(
+         "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?="),
      S_INIT("If you can read this you understand the example.")},
-    {S_INIT("=?ISO-8859-8?b?7eXs+SDv4SDp7Oj08A==?="), S_INIT("\xD7\x9D\xD7\x95\xD7\x9C\xD7\xA9 \xD7\x9F\xD7\x91 \xD7\x99\xD7\x9C\xD7\x98\xD7\xA4\xD7\xA0")},
+    {S_INIT("=?ISO-8859-8?b?7eXs+SDv4SDp7Oj08A==?="),
+     S_INIT("\xD7\x9D\xD7\x95\xD7\x9C\xD7\xA9 \xD7\x9F\xD7\x91 \xD7\x99\xD7\x9C\xD7\x98\xD7\xA4\xD7\xA0")},
     {S_INIT("=?ISO-8859-1?Q?a?="), S_INIT("a")},
     {S_INIT("=?ISO-8859-1?Q?a?= b"), S_INIT("a b")},
     {S_INIT("=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?="), S_INIT("ab")},
@@ -107,12 +109,15 @@ static void test_all_charsets(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-10",
-        "iso-8859-11", "iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16", "windows-1250", "windows-1251", "windows-1253",
-        "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "windows-874", "koi8-r", "koi8-u", "koi8-ru",
-        "ibm437", "ibm850", "ibm852", "ibm855", "ibm858", "ibm866", "macintosh", "x-mac-cyrillic", "x-mac-ce", "viscii", "tcvn",
-        "armscii-8", "gb2312", "big5", "cp950", "euc-tw", "iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "euc-jp", "shift_jis",
-        "euc-kr", "iso-2022-kr", "johab", "utf-7",
+        "iso-8859-2",   "iso-8859-3",    "iso-8859-4",    "iso-8859-5",     "iso-8859-6",   "iso-8859-7",
+        "iso-8859-8",   "iso-8859-9",    "iso-8859-10",   "iso-8859-11",    "iso-8859-13",  "iso-8859-14",
+        "iso-8859-15",  "iso-8859-16",   "windows-1250",  "windows-1251",   "windows-1253", "windows-1254",
+        "windows-1255", "windows-1256",  "windows-1257",  "windows-1258",   "windows-874",  "koi8-r",
+        "koi8-u",       "koi8-ru",       "ibm437",        "ibm850",         "ibm852",       "ibm855",
+        "ibm858",       "ibm866",        "macintosh",     "x-mac-cyrillic", "x-mac-ce",     "viscii",
+        "tcvn",         "armscii-8",     "gb2312",        "big5",           "cp950",        "euc-tw",
+        "iso-2022-jp",  "iso-2022-jp-1", "iso-2022-jp-2", "euc-jp",         "shift_jis",    "euc-kr",
+        "iso-2022-kr",  "johab",         "utf-7",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct buf b = BUF(100);
@@ -124,14 +129,21 @@ static void test_all_charsets(void **state)
 
 static const struct str texts[] = {
     S_INIT("Hello World"),
-    S_INIT("Gr\xC3\xBC\xC3\x9F" "e aus K\xC3\xB6ln und eine lange Zeile, die ganz sicher gefaltet werden mu\xC3\x9F, weil sie nicht passt"),
-    S_INIT("\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC"
-           "\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E"),
+    S_INIT("Gr\xC3\xBC\xC3\x9F"
+           "e aus K\xC3\xB6ln und eine lange Zeile, die ganz sicher gefaltet werden mu\xC3\x9F, weil sie nicht passt"),
+    S_INIT(
+        "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8"
+        "\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC"
+        "\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE6\x97\xA5\xE6"
+        "\x9C\xAC\xE8\xAA\x9E"),
     S_INIT("=?utf-8?q?not=20a=20word?= but text"),
-    S_INIT("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"),
+    S_INIT(
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"),
     S_INIT("a  b   c"),
     S_INIT("\xF0\x9F\x98\x80\xF0\x9F\x98\x80 smile \xF0\x9F\x98\x80"),
-    S_INIT("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx \xC3\xA4"),
+    S_INIT(
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "
+        "\xC3\xA4"),
 };
 
 static void test_round_trip(void **state)

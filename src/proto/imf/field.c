@@ -62,7 +62,8 @@ struct imf_header imf_header_of(struct str letter)
         h.separated = true;
         h.body = walk.at + line.n;
     }
-    h.junk = (!h.separated && line.n > 0) || (!imf_field_name(str_head(letter, line_end(letter, 0)), NULL) && h.size > 0);
+    h.junk =
+        (!h.separated && line.n > 0) || (!imf_field_name(str_head(letter, line_end(letter, 0)), NULL) && h.size > 0);
     return h;
 }
 

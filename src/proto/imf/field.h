@@ -1,8 +1,9 @@
 /* Header fields of a letter (RFC 5322 §2.2, RFC 6532): walking them, finding them, and where the header ends.
  *
  * Tolerant: a bare LF ends a line as CRLF does, a bare CR is a byte like others, a name may be followed by white space
- * (RFC 5322 §4.5.8), an mbox "From " line at the very top is stepped over. The header ends after the first empty line, or before the first
- * line that is neither a field nor a continuation: that line belongs to the body, as Postfix and Exim have it. */
+ * (RFC 5322 §4.5.8), an mbox "From " line at the very top is stepped over. The header ends after the first empty line,
+ * or before the first line that is neither a field nor a continuation: that line belongs to the body, as Postfix and
+ * Exim have it. */
 #ifndef PROTO_IMF_FIELD_H
 #define PROTO_IMF_FIELD_H
 
@@ -36,7 +37,8 @@ struct imf_header imf_header_of(struct str letter);
 size_t imf_field_name(struct str line, size_t *colon);
 bool imf_is_mbox_line(struct str line); /* "From " or ">From " */
 
-/* The first field of that name (ASCII case ignored) at or after *from (an offset, start with 0; then just after the field). */
+/* The first field of that name (ASCII case ignored) at or after *from (an offset, start with 0; then just after the
+ * field). */
 bool imf_find_field(struct str letter, struct str name, size_t *from, struct imf_field *out);
 
 /* Unfolds a raw body (RFC 5322 §2.2.3): line ends before white space vanish, other line ends become a space; trimmed.

@@ -95,7 +95,8 @@ static void test_unfold(void **state)
         {S_INIT(" \r\n "), S_INIT("")},
     };
     struct arena *a = arena_new(NULL, 0);
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) assert_str(imf_unfold(a, table[i].raw, 1000), table[i].text);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_str(imf_unfold(a, table[i].raw, 1000), table[i].text);
     assert_str(imf_unfold(a, S("abcdef"), 3), S("abc"));
     arena_free(a);
 }

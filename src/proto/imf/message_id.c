@@ -69,7 +69,8 @@ struct imf_ids imf_message_ids(struct arena *a, struct str body, size_t max)
     }
     if (count == 0) {
         struct str bare = str_trim(body);
-        if (bare.n > 0 && without_blanks(a, bare).n == bare.n && str_find_char(bare, '<') == bare.n) ids.v[ids.n++] = bare;
+        if (bare.n > 0 && without_blanks(a, bare).n == bare.n && str_find_char(bare, '<') == bare.n)
+            ids.v[ids.n++] = bare;
     }
     return ids;
 }

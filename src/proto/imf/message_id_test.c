@@ -16,7 +16,8 @@ static void test_lists(void **state)
         {S_INIT("<a@b>\r\n <c@d>\t<e@f>"), 10, "a@b c@d e@f "},
         {S_INIT("<a@b><c@d>"), 10, "a@b c@d "},
         {S_INIT("<a@b> <c@d> <a@b>"), 10, "a@b c@d "},
-        {S_INIT("<1234   @   local  .machine .example>"), 10, "1234@local.machine.example "}, /* RFC 5322 appendix A.5 */
+        /* RFC 5322 appendix A.5 */
+        {S_INIT("<1234   @   local  .machine .example>"), 10, "1234@local.machine.example "},
         {S_INIT("Your letter of Monday <a@b> (about <c@d>)"), 10, "a@b c@d "},
         {S_INIT("<>"), 10, ""},
         {S_INIT(""), 10, ""},

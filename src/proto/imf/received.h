@@ -7,7 +7,8 @@
 #include "mail/ip.h"
 
 struct imf_received {
-    struct str helo;   /* what HELO said, as it came; written only if it is a domain or literal, else in a comment's place "unknown" */
+    /* what HELO said, as it came; written only if it is a domain or literal, else in a comment's place "unknown" */
+    struct str helo;
     struct str ptr;    /* checked name of the client, empty when none */
     struct ip client;  /* family 0: leave the client out (submission does, by default) */
     struct str by;     /* our host name */

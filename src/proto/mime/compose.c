@@ -25,8 +25,8 @@ static bool addresses_ok(const struct mime_mailbox *v, size_t n)
 static bool ids_ok(const struct str *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (v[i].n == 0 || v[i].n > 900 || !is_clean(v[i]) || str_find_char(v[i], '>') < v[i].n || str_find_char(v[i], '<') < v[i].n ||
-            str_find_char(v[i], ' ') < v[i].n)
+        if (v[i].n == 0 || v[i].n > 900 || !is_clean(v[i]) || str_find_char(v[i], '>') < v[i].n ||
+            str_find_char(v[i], '<') < v[i].n || str_find_char(v[i], ' ') < v[i].n)
             return false;
     return true;
 }
@@ -37,7 +37,8 @@ static bool all_ok(const struct mime_compose *m)
         if (m->attachments[i].content_id.n && !ids_ok(&m->attachments[i].content_id, 1)) return false;
     return addresses_ok(m->from, m->n_from) && addresses_ok(m->sender, m->sender != NULL) &&
            addresses_ok(m->reply_to, m->n_reply_to) && addresses_ok(m->to, m->n_to) && addresses_ok(m->cc, m->n_cc) &&
-           addresses_ok(m->bcc, m->n_bcc) && ids_ok(&m->message_id, m->message_id.n > 0) && ids_ok(m->references, m->n_references);
+           addresses_ok(m->bcc, m->n_bcc) && ids_ok(&m->message_id, m->message_id.n > 0) &&
+           ids_ok(m->references, m->n_references);
 }
 
 static void put_header(struct buf *b, const struct mime_compose *m)

@@ -22,7 +22,8 @@ int mime_decode(enum mime_encoding encoding, struct str raw, struct buf *out)
     struct mime_decoder d = {.encoding = encoding};
     while (raw.n && !out->failed) {
         struct str piece = str_head(raw, PIECE);
-        if (encoding != MIME_BASE64 && encoding != MIME_QP) piece = str_head(raw, out->max - out->n ? out->max - out->n : 1);
+        if (encoding != MIME_BASE64 && encoding != MIME_QP)
+            piece = str_head(raw, out->max - out->n ? out->max - out->n : 1);
         mime_decode_feed(&d, piece, out);
         raw = str_skip(raw, piece.n);
     }
@@ -41,9 +42,9 @@ int mime_decode_text(struct arena *a, const struct mime_part *part, struct str r
 /* White space, controls, and the invisible fillers that newsletters pad their first line with. */
 static bool is_filler(uint32_t cp)
 {
-    return cp <= ' ' || (cp >= 0x7F && cp <= 0xA0) || cp == 0xAD || cp == 0x34F || cp == 0x61C || cp == 0x1680 || cp == 0x180E ||
-           (cp >= 0x2000 && cp <= 0x200F) || (cp >= 0x2028 && cp <= 0x202F) || (cp >= 0x205F && cp <= 0x206F) || cp == 0x3000 ||
-           cp == 0xFEFF;
+    return cp <= ' ' || (cp >= 0x7F && cp <= 0xA0) || cp == 0xAD || cp == 0x34F || cp == 0x61C || cp == 0x1680 ||
+           cp == 0x180E || (cp >= 0x2000 && cp <= 0x200F) || (cp >= 0x2028 && cp <= 0x202F) ||
+           (cp >= 0x205F && cp <= 0x206F) || cp == 0x3000 || cp == 0xFEFF;
 }
 
 void mime_collapse(struct str text, size_t characters, struct buf *out)

@@ -42,10 +42,12 @@ static void test_text(void **state)
 {
     (void)state;
     struct arena *a = arena_new(NULL, 0);
-    struct mime_letter *l = mime_parse(a, S("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nGr=FC=DFe"));
+    struct mime_letter *l = mime_parse(
+        a, S("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nGr=FC=DFe"));
     struct buf *b = buf_in(a, 100);
     assert_int_equal(mime_decode_text(a, l->root, l->plain_raw, 100, b), 0);
-    assert_str(buf_str(b), S("Gr\xC3\xBC\xC3\x9F" "e"));
+    assert_str(buf_str(b), S("Gr\xC3\xBC\xC3\x9F"
+                             "e"));
     buf_clear(b);
     mime_decode_text(a, l->root, l->plain_raw, 3, b);
     assert_str(buf_str(b), S("Gr")); /* whole characters */

@@ -6,12 +6,14 @@
 #include "proto/mime/blob.h"
 #include "proto/mime/decode.h"
 
-/* --- envelope: version, date, subject, in-reply-to, message-id, then six address lists, each a string of its own --- */
+/* --- envelope: version, date, subject, in-reply-to, message-id, then six address lists, each a string of its own ---
+ */
 
 static void put_address(struct buf *b, const struct imf_address *m)
 {
-    unsigned flags = (unsigned)m->kind | (str_is_none(m->name) ? 0u : HAS_NAME) | (str_is_none(m->route) ? 0u : HAS_ROUTE) |
-                     (m->local.n ? HAS_LOCAL : 0u) | (m->domain.n ? HAS_DOMAIN : 0u);
+    unsigned flags = (unsigned)m->kind | (str_is_none(m->name) ? 0u : HAS_NAME) |
+                     (str_is_none(m->route) ? 0u : HAS_ROUTE) | (m->local.n ? HAS_LOCAL : 0u) |
+                     (m->domain.n ? HAS_DOMAIN : 0u);
     blob_put_number(b, flags);
     if (flags & HAS_NAME) blob_put_str(b, m->name);
     if (flags & HAS_ROUTE) blob_put_str(b, m->route);
@@ -115,13 +117,15 @@ static void put_extra(struct buf *b, const struct mime_extra *e)
 
 static bool has_extra(const struct mime_extra *e)
 {
-    return e->id.p || e->description.p || e->encoding.p || e->md5.p || e->disposition.p || e->n_languages || e->location.p;
+    return e->id.p || e->description.p || e->encoding.p || e->md5.p || e->disposition.p || e->n_languages ||
+           e->location.p;
 }
 
 static void put_part(struct writer *w, const struct mime_part *part)
 {
     bool extra = has_extra(part->extra), letter = part->parent && part->fields;
-    blob_put_number(w->b, (unsigned)part->kind | (unsigned)part->encoding << ENCODING_SHIFT | (extra ? IS_EXTRA : 0u) | (letter ? IS_LETTER : 0u));
+    blob_put_number(w->b, (unsigned)part->kind | (unsigned)part->encoding << ENCODING_SHIFT | (extra ? IS_EXTRA : 0u) |
+                              (letter ? IS_LETTER : 0u));
     blob_put_number(w->b, part->header_at);
     blob_put_number(w->b, part->header_size);
     blob_put_number(w->b, part->body_size);
@@ -255,7 +259,7 @@ int mime_structure_read(struct arena *a, struct str blob, struct mime_part **roo
 /* RFC 8970: the first words a person would read. */
 static struct str preview_of(struct arena *a, const struct mime_letter *letter)
 {
-    enum { RAW_ENOUGH = 8192, TEXT_ENOUGH = LIMIT_PREVIEW * 16 };
+    enum { RAW_ENOUGH = LIMIT_PREVIEW * 16, TEXT_ENOUGH = LIMIT_PREVIEW * 8 };
     struct buf *text = buf_in(a, LIMIT_PREVIEW_RAW * 3), *out = buf_in(a, LIMIT_PREVIEW * 4 + 8);
     if (letter->plain) {
         mime_decode_text(a, letter->plain, str_head(letter->plain_raw, RAW_ENOUGH), TEXT_ENOUGH, text);
@@ -296,6 +300,7 @@ struct mime_derived mime_derive(struct arena *a, const struct mime_letter *lette
     d.message_id = imf_message_id(a, f->message_id);
     take_references(a, &d, f);
     d.preview = preview_of(a, letter);
-    for (const struct mime_part *p = letter->root; p && !d.has_attachment; p = mime_next(p)) d.has_attachment = mime_is_attachment(p);
+    for (const struct mime_part *p = letter->root; p && !d.has_attachment; p = mime_next(p))
+        d.has_attachment = mime_is_attachment(p);
     return d;
 }

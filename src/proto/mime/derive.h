@@ -1,5 +1,5 @@
-/* What the store keeps of a letter beside its bytes, computed once, at delivery: enough for IMAP to list a mailbox without
- * opening a pack (RFC 9051 §7.5.2, RFC 8970) and for threading (RFC 5256). */
+/* What the store keeps of a letter beside its bytes, computed once, at delivery: enough for IMAP to list a mailbox
+ * without opening a pack (RFC 9051 §7.5.2, RFC 8970) and for threading (RFC 5256). */
 #ifndef PROTO_MIME_DERIVE_H
 #define PROTO_MIME_DERIVE_H
 
@@ -44,12 +44,13 @@ int mime_envelope_read(struct arena *a, struct str blob, struct mime_envelope *o
 int mime_structure_read(struct arena *a, struct str blob, struct mime_part **root);
 
 /* "(date subject from sender reply-to to cc bcc in-reply-to message-id)" of RFC 9051 §7.5.2, from the blob. Sender and
- * Reply-To default to From. 8-bit strings go as literals, raw; NUL becomes 0x80. 0 or as above (then nothing is written). */
+ * Reply-To default to From. 8-bit strings go as literals, raw; NUL becomes 0x80. 0 or as above (then nothing is
+ * written). */
 int mime_put_imap_envelope(struct buf *b, struct str blob);
 
 /* BODY (extended false) or BODYSTRUCTURE (RFC 9051 §7.5.2) from the structure blob. Parameters that are not ASCII
- * go as RFC 2231 writes them (name* "utf-8''..."); a message that is encoded goes as application/octet-stream, for its inside
- * cannot be addressed; a multipart without parts shows one empty text. 0 or as above. */
+ * go as RFC 2231 writes them (name* "utf-8''..."); a message that is encoded goes as application/octet-stream, for its
+ * inside cannot be addressed; a multipart without parts shows one empty text. 0 or as above. */
 int mime_put_imap_bodystructure(struct buf *b, struct str blob, bool extended);
 
 #endif

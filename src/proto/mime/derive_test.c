@@ -7,13 +7,16 @@
 
 static const struct str letter_text = S_INIT(
     "Received: from x\r\nDate: Sun, 22 Nov 2026 02:30:00 +0100\r\nSubject: Re: [list] =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-    "From: \"Terry \\\"T\\\" Gray\" <gray@cac.test>\r\nTo: A Group: imap@cac.test, =?utf-8?q?J=C3=B6rg?= <j@x>;\r\nCc: minutes@cnri.test\r\n"
+    "From: \"Terry \\\"T\\\" Gray\" <gray@cac.test>\r\nTo: A Group: imap@cac.test, =?utf-8?q?J=C3=B6rg?= <j@x>;\r\n"
+    "Cc: minutes@cnri.test\r\n"
     "Message-ID: <m1@cac.test>\r\nReferences: <r1@x> <r2@x>\r\nIn-Reply-To: <r2@x>\r\n"
     "Content-Type: multipart/mixed; boundary=b; x=\"\xC3\xA4\"\r\nContent-Language: en\r\n\r\n"
     "--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n"
-    "--c\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nHello =\r\n  World,\r\n\r\nit is =C3=A4.\r\n"
+    "--c\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "Hello =\r\n  World,\r\n\r\nit is =C3=A4.\r\n"
     "--c\r\nContent-Type: text/html\r\n\r\n<p>Hello\r\n--c--\r\n"
-    "--b\r\nContent-Type: application/pdf; name=\"a b.pdf\"\r\nContent-Transfer-Encoding: base64\r\nContent-ID: <1@x>\r\n"
+    "--b\r\nContent-Type: application/pdf; name=\"a b.pdf\"\r\nContent-Transfer-Encoding: base64\r\n"
+    "Content-ID: <1@x>\r\n"
     "Content-Description: a \"paper\"\r\nContent-MD5: abc\r\n"
     "Content-Disposition: attachment; filename*=utf-8''%C3%A4.pdf\r\nContent-Location: http://x\r\n\r\nAAAA\r\n\r\n"
     "--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: in@side\r\nSubject: inner\r\n\r\ntext\r\n--b--\r\n");
@@ -25,8 +28,10 @@ static void test_values(void **state)
     (void)state;
     struct arena *a = arena_new(NULL, 0);
     struct mime_derived d = derive(a, letter_text);
-    assert_str(d.subject, S("Re: [list] Gr\xC3\xBC\xC3\x9F" "e"));
-    assert_str(d.base_subject, S("Gr\xC3\xBC\xC3\x9F" "e"));
+    assert_str(d.subject, S("Re: [list] Gr\xC3\xBC\xC3\x9F"
+                            "e"));
+    assert_str(d.base_subject, S("Gr\xC3\xBC\xC3\x9F"
+                                 "e"));
     assert_true(d.is_reply && d.has_date && d.has_attachment);
     assert_int_equal(d.sent.utc, SECONDS(1795311000));
     assert_int_equal(d.sent.offset, 60);
@@ -76,25 +81,33 @@ static void assert_imap(struct str letter, const char *envelope, const char *bod
 static void test_imap(void **state)
 {
     (void)state;
-    assert_imap(letter_text,
+    assert_imap(
+        letter_text,
         "(\"Sun, 22 Nov 2026 02:30:00 +0100\" \"Re: [list] =?utf-8?q?Gr=C3=BC=C3=9Fe?=\" "
         "((\"Terry \\\"T\\\" Gray\" NIL \"gray\" \"cac.test\")) ((\"Terry \\\"T\\\" Gray\" NIL \"gray\" \"cac.test\")) "
         "((\"Terry \\\"T\\\" Gray\" NIL \"gray\" \"cac.test\")) "
-        "((NIL NIL \"A Group\" NIL)(NIL NIL \"imap\" \"cac.test\")(\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x\")(NIL NIL NIL NIL)) "
+        "((NIL NIL \"A Group\" NIL)(NIL NIL \"imap\" \"cac.test\")(\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x\")(NIL "
+        "NIL NIL NIL)) "
         "((NIL NIL \"minutes\" \"cnri.test\")) NIL \"<r2@x>\" \"<m1@cac.test>\")",
-        "(((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"quoted-printable\" 34 4)(\"text\" \"html\" NIL NIL NIL \"7bit\" 8 1) \"alternative\")"
+        "(((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"quoted-printable\" 34 4)(\"text\" \"html\" NIL NIL "
+        "NIL \"7bit\" 8 1) \"alternative\")"
         "(\"application\" \"pdf\" (\"name\" \"a b.pdf\") \"<1@x>\" \"a \\\"paper\\\"\" \"base64\" 6)"
-        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 37 (NIL \"inner\" ((NIL NIL \"in\" \"side\")) ((NIL NIL \"in\" \"side\")) "
-        "((NIL NIL \"in\" \"side\")) NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 1) 4) \"mixed\")",
+        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 37 (NIL \"inner\" ((NIL NIL \"in\" \"side\")) ((NIL NIL "
+        "\"in\" \"side\")) "
+        "((NIL NIL \"in\" \"side\")) NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+        "\"7bit\" 4 1) 4) \"mixed\")",
         "(((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"quoted-printable\" 34 4 NIL NIL NIL NIL)"
         "(\"text\" \"html\" NIL NIL NIL \"7bit\" 8 1 NIL NIL NIL NIL) \"alternative\" (\"boundary\" \"c\") NIL NIL NIL)"
         "(\"application\" \"pdf\" (\"name\" \"a b.pdf\") \"<1@x>\" \"a \\\"paper\\\"\" \"base64\" 6 \"abc\" "
         "(\"attachment\" (\"filename*\" \"utf-8''%C3%A4.pdf\")) NIL \"http://x\")"
-        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 37 (NIL \"inner\" ((NIL NIL \"in\" \"side\")) ((NIL NIL \"in\" \"side\")) "
-        "((NIL NIL \"in\" \"side\")) NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 1 NIL NIL NIL NIL) 4 "
+        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 37 (NIL \"inner\" ((NIL NIL \"in\" \"side\")) ((NIL NIL "
+        "\"in\" \"side\")) "
+        "((NIL NIL \"in\" \"side\")) NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+        "\"7bit\" 4 1 NIL NIL NIL NIL) 4 "
         "NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\" \"x*\" \"utf-8''%C3%A4\") NIL (\"en\") NIL)");
     assert_imap(S("Subject: caf\xC3\xA9\r\nFrom: <@r,@s:a@b>, \"\" <c@d>\r\nSender:\r\nReply-To: x\r\nDate:\r\n\r\n"),
-                "(\"\" {5}\r\ncaf\xC3\xA9 ((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) ((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
+                "(\"\" {5}\r\ncaf\xC3\xA9 ((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
+                "((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
                 "((NIL NIL \"x\" \"\")) NIL NIL NIL NIL NIL)",
                 NULL, NULL);
     assert_imap(S("Content-Type: multipart/mixed; boundary=b\r\n\r\nno part"), NULL,
@@ -106,7 +119,8 @@ static void test_imap(void **state)
     struct arena *a = arena_new(NULL, 0);
     struct buf *b = buf_in(a, 1000);
     assert_int_equal(mime_put_imap_envelope(b, derive(a, S("Subject: a\0b\xFF\r\n\r\n")).envelope), 0);
-    assert_true(str_starts(buf_str(b), S("(NIL {4}\r\na\x80" "b\xFF NIL")));
+    assert_true(str_starts(buf_str(b), S("(NIL {4}\r\na\x80"
+                                         "b\xFF NIL")));
     arena_free(a);
 }
 

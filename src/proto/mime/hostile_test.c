@@ -1,5 +1,5 @@
-/* Letters made to hurt: each is parsed and derived at size n and at 2n. Time may double, not square; memory stays under the
- * promised bound; the limits of mail/limits.h show. Time is compared as a ratio with room for a busy machine. */
+/* Letters made to hurt: each is parsed and derived at size n and at 2n. Time may double, not square; memory stays under
+ * the promised bound; the limits of mail/limits.h show. Time is compared as a ratio with room for a busy machine. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -35,7 +35,8 @@ static void repeat(struct buf *b, struct str s, size_t n)
 
 static void nested_multiparts(struct buf *b, size_t n)
 {
-    for (size_t i = 0; i < n; i++) buf_printf(b, "Content-Type: multipart/mixed; boundary=b%06zu\r\n\r\n--b%06zu\r\n", i, i);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "Content-Type: multipart/mixed; boundary=b%06zu\r\n\r\n--b%06zu\r\n", i, i);
 }
 
 static void nested_same_boundary(struct buf *b, size_t n)
@@ -99,7 +100,8 @@ static void params(struct buf *b, size_t n)
 
 static void hyphens(struct buf *b, size_t n)
 {
-    for (int i = 0; i < 95; i++) buf_printf(b, "Content-Type: multipart/mixed; boundary=\"bb%d\"\r\n\r\n--bb%d\r\n", i, i);
+    for (int i = 0; i < 95; i++)
+        buf_printf(b, "Content-Type: multipart/mixed; boundary=\"bb%d\"\r\n\r\n--bb%d\r\n", i, i);
     buf_lit(b, "\r\n");
     repeat(b, S("--\r\n--b\r\n--bbx\r\n"), n);
 }
@@ -160,7 +162,7 @@ static const struct {
     {"HTML tags", html_tags, 500000, false, 1},
 };
 
-static double run(struct str text, struct mime_letter *result, size_t *memory)
+static double run_once(struct str text, struct mime_letter *result, size_t *memory)
 {
     struct arena *a = arena_new(NULL, 0);
     double start = seconds();
@@ -180,6 +182,17 @@ static double run(struct str text, struct mime_letter *result, size_t *memory)
     return took;
 }
 
+/* The best of three: others use this machine too. */
+static double run(struct str text, struct mime_letter *result, size_t *memory)
+{
+    double best = run_once(text, result, memory);
+    for (int i = 0; i < 2; i++) {
+        double took = run_once(text, result, memory);
+        if (took < best) best = took;
+    }
+    return best;
+}
+
 static void test_letters(void **state)
 {
     (void)state;
@@ -196,7 +209,8 @@ static void test_letters(void **state)
         buf_clear(&b);
         letters[i].make(&b, n * 2);
         double twice = run(buf_str(&b), &l, &memory);
-        print_message("%-34s %9zu bytes %7.2f ms, %9zu bytes %7.2f ms, arena %zu\n", letters[i].name, size, once * 1e3, b.n, twice * 1e3, memory);
+        print_message("%-34s %9zu bytes %7.2f ms, %9zu bytes %7.2f ms, arena %zu\n", letters[i].name, size, once * 1e3,
+                      b.n, twice * 1e3, memory);
         if (twice > once * 3.2 + 0.02 * SLOW) fail_msg("%s: %f s, then %f s", letters[i].name, once, twice);
         if (memory > (size_t)MIME_ARENA * SLOW) fail_msg("%s: %zu bytes of memory", letters[i].name, memory);
         buf_free(&b);
@@ -215,7 +229,10 @@ static void do_words(struct arena *a, struct str s) { imf_decode_words(buf_in(a,
 static void do_subject(struct arena *a, struct str s) { imf_subject_parse(a, s); }
 static void do_ids(struct arena *a, struct str s) { imf_message_ids(a, s, LIMIT_REFERENCES); }
 static void do_html(struct arena *a, struct str s) { mime_html_text(s, s.n * 4, buf_in(a, s.n * 4 + 16)); }
-static void do_edit(struct arena *a, struct str s) { imf_edit_header(buf_in(a, s.n + 100), s, &(struct imf_edit){.authserv_id = S("x")}); }
+static void do_edit(struct arena *a, struct str s)
+{
+    imf_edit_header(buf_in(a, s.n + 100), s, &(struct imf_edit){.authserv_id = S("x")});
+}
 
 static const struct {
     const char *name;
@@ -257,15 +274,17 @@ static void test_grammars(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
         struct buf b = BUF((size_t)64 << 20);
-        double took[2];
-        for (int k = 0; k < 2; k++) {
+        double took[2] = {1e9, 1e9};
+        for (int n = 0; n < 6; n++) {
+            int k = n % 2;
             struct arena *a = arena_new(NULL, 0);
             buf_clear(&b);
             buf_add(&b, grammars[i].head);
             repeat(&b, grammars[i].piece, ((size_t)(1 + k) << 20) / SLOW / grammars[i].piece.n);
             double start = seconds();
             grammars[i].run(a, buf_str(&b));
-            took[k] = seconds() - start;
+            double now = seconds() - start;
+            if (now < took[k]) took[k] = now;
             arena_free(a);
         }
         print_message("%-24s %7.2f ms, %7.2f ms\n", grammars[i].name, took[0] * 1e3, took[1] * 1e3);
@@ -294,7 +313,8 @@ static void test_exact_limits(void **state)
         assert_int_equal(l->parts, n <= LIMIT_MIME_DEPTH ? n + 1 : LIMIT_MIME_DEPTH + 1);
         assert_int_equal(l->truncated, n > LIMIT_MIME_DEPTH);
     }
-    for (size_t at = LIMIT_HEADER - 1; at <= LIMIT_HEADER; at++) { /* what begins beyond is not looked at, the body is found */
+    /* what begins beyond is not looked at, the body is found */
+    for (size_t at = LIMIT_HEADER - 1; at <= LIMIT_HEADER; at++) {
         buf_clear(b);
         buf_lit(b, "X: ");
         repeat(b, S("y"), at - 5);

@@ -1,5 +1,5 @@
-/* HTML to plain text, by a tokenizer that never looks back: tags go, some leave a space or a line, entities become what they
- * mean, the insides of scripts and styles are stepped over. Not for showing HTML, only for its words. */
+/* HTML to plain text, by a tokenizer that never looks back: tags go, some leave a space or a line, entities become what
+ * they mean, the insides of scripts and styles are stepped over. Not for showing HTML, only for its words. */
 #include "base/utf8.h"
 #include "proto/mime/decode.h"
 
@@ -13,23 +13,26 @@ static const struct {
     const char *name;
     uint16_t cp;
 } entities[] = {
-    {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", 0xA0}, {"zwnj", 0x200C}, {"zwj", 0x200D},
-    {"shy", 0xAD}, {"ensp", 0x2002}, {"emsp", 0x2003}, {"thinsp", 0x2009}, {"ndash", 0x2013}, {"mdash", 0x2014},
-    {"lsquo", 0x2018}, {"rsquo", 0x2019}, {"sbquo", 0x201A}, {"ldquo", 0x201C}, {"rdquo", 0x201D}, {"bdquo", 0x201E},
-    {"bull", 0x2022}, {"hellip", 0x2026}, {"prime", 0x2032}, {"lsaquo", 0x2039}, {"rsaquo", 0x203A}, {"euro", 0x20AC},
-    {"trade", 0x2122}, {"larr", 0x2190}, {"uarr", 0x2191}, {"rarr", 0x2192}, {"darr", 0x2193}, {"minus", 0x2212},
-    {"OElig", 0x152}, {"oelig", 0x153}, {"Scaron", 0x160}, {"scaron", 0x161}, {"Yuml", 0x178},
+    {"amp", '&'},       {"lt", '<'},       {"gt", '>'},       {"quot", '"'},      {"apos", '\''},    {"nbsp", 0xA0},
+    {"zwnj", 0x200C},   {"zwj", 0x200D},   {"shy", 0xAD},     {"ensp", 0x2002},   {"emsp", 0x2003},  {"thinsp", 0x2009},
+    {"ndash", 0x2013},  {"mdash", 0x2014}, {"lsquo", 0x2018}, {"rsquo", 0x2019},  {"sbquo", 0x201A}, {"ldquo", 0x201C},
+    {"rdquo", 0x201D},  {"bdquo", 0x201E}, {"bull", 0x2022},  {"hellip", 0x2026}, {"prime", 0x2032}, {"lsaquo", 0x2039},
+    {"rsaquo", 0x203A}, {"euro", 0x20AC},  {"trade", 0x2122}, {"larr", 0x2190},   {"uarr", 0x2191},  {"rarr", 0x2192},
+    {"darr", 0x2193},   {"minus", 0x2212}, {"OElig", 0x152},  {"oelig", 0x153},   {"Scaron", 0x160}, {"scaron", 0x161},
+    {"Yuml", 0x178},
 };
 
 /* U+00A1 - U+00FF in order. */
 static const char *const latin1[] = {
-    "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo", "not", "shy", "reg", "macr", "deg",
-    "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot", "cedil", "sup1", "ordm", "raquo", "frac14", "frac12", "frac34",
-    "iquest", "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring", "AElig", "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml",
-    "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde", "Ograve", "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave",
-    "Uacute", "Ucirc", "Uuml", "Yacute", "THORN", "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig",
-    "ccedil", "egrave", "eacute", "ecirc", "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc",
-    "otilde", "ouml", "divide", "oslash", "ugrave", "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml",
+    "iexcl",  "cent",   "pound",  "curren", "yen",    "brvbar", "sect",   "uml",    "copy",   "ordf",   "laquo",
+    "not",    "shy",    "reg",    "macr",   "deg",    "plusmn", "sup2",   "sup3",   "acute",  "micro",  "para",
+    "middot", "cedil",  "sup1",   "ordm",   "raquo",  "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute",
+    "Acirc",  "Atilde", "Auml",   "Aring",  "AElig",  "Ccedil", "Egrave", "Eacute", "Ecirc",  "Euml",   "Igrave",
+    "Iacute", "Icirc",  "Iuml",   "ETH",    "Ntilde", "Ograve", "Oacute", "Ocirc",  "Otilde", "Ouml",   "times",
+    "Oslash", "Ugrave", "Uacute", "Ucirc",  "Uuml",   "Yacute", "THORN",  "szlig",  "agrave", "aacute", "acirc",
+    "atilde", "auml",   "aring",  "aelig",  "ccedil", "egrave", "eacute", "ecirc",  "euml",   "igrave", "iacute",
+    "icirc",  "iuml",   "eth",    "ntilde", "ograve", "oacute", "ocirc",  "otilde", "ouml",   "divide", "oslash",
+    "ugrave", "uacute", "ucirc",  "uuml",   "yacute", "thorn",  "yuml",
 };
 
 static bool put_char(struct html *h, uint32_t cp)
@@ -82,12 +85,15 @@ static bool is_one_of(struct str name, const char *const *v, size_t n)
     return false;
 }
 
-static const char *const lines[] = {"br", "p", "div", "tr", "li", "ul", "ol", "dl", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "table",
-                                    "blockquote", "pre", "hr", "section", "article", "header", "footer", "center", "form", "title"};
+static const char *const lines[] = {"br",      "p",      "div",    "tr",         "li",   "ul",   "ol",
+                                    "dl",      "dt",     "dd",     "h1",         "h2",   "h3",   "h4",
+                                    "h5",      "h6",     "table",  "blockquote", "pre",  "hr",   "section",
+                                    "article", "header", "footer", "center",     "form", "title"};
 static const char *const spaces[] = {"td", "th", "img", "option", "input"};
 static const char *const unseen[] = {"script", "style", "title", "template", "textarea", "noscript", "svg", "select"};
 
-/* After the tag "<name …>": past "</name". Looks at each byte once more at most, for the text ends there or is given up. */
+/* After the tag "<name …>": past "</name". Looks at each byte once more at most, for the text ends there or is given
+ * up. */
 static size_t skip_inside(struct str s, size_t i, struct str name)
 {
     for (; i < s.n; i++) {
@@ -129,7 +135,8 @@ static size_t markup(struct html *h, size_t i)
     if (is_one_of(name, lines, sizeof lines / sizeof *lines)) put_char(h, '\n');
     else if (is_one_of(name, spaces, sizeof spaces / sizeof *spaces)) put_char(h, ' ');
     i = skip_tag(s, to);
-    bool hides = !closing && is_one_of(name, unseen, sizeof unseen / sizeof *unseen) && s.p[i - 1] == '>' && s.p[i - 2] != '/';
+    bool hides =
+        !closing && is_one_of(name, unseen, sizeof unseen / sizeof *unseen) && s.p[i - 1] == '>' && s.p[i - 2] != '/';
     return hides ? skip_inside(s, i, name) : i;
 }
 

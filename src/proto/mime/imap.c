@@ -118,8 +118,8 @@ struct item {
     enum mime_kind kind;
     enum mime_encoding encoding;
     uint64_t body_size, lines;
-    struct str type, subtype, params, id, description, other_encoding, md5, disposition, disposition_params, languages, location,
-        envelope;
+    struct str type, subtype, params, id, description, other_encoding, md5, disposition, disposition_params, languages,
+        location, envelope;
     uint64_t children;
 };
 
@@ -189,7 +189,7 @@ static void put_params(struct buf *b, struct str params)
     for (uint64_t i = 0; i < n; i++) {
         struct str name = blob_str(&r), value = blob_str(&r);
         buf_char(b, i == 0 ? '(' : ' ');
-        if (can_be_quoted(value) || !can_be_quoted(name) || memchr(name.p, '"', name.n)) {
+        if (can_be_quoted(value) || !can_be_quoted(name) || str_find_char(name, '"') < name.n) {
             put_string(b, name);
             buf_char(b, ' ');
             put_string(b, value);
@@ -242,7 +242,8 @@ static void put_fields(struct buf *b, const struct item *it)
 
 static void put_type(struct buf *b, struct item *it)
 {
-    bool message = str_eq(it->type, S("message")) && (str_eq(it->subtype, S("rfc822")) || str_eq(it->subtype, S("global")));
+    bool message =
+        str_eq(it->type, S("message")) && (str_eq(it->subtype, S("rfc822")) || str_eq(it->subtype, S("global")));
     if (message && it->kind != MIME_MESSAGE) {
         it->type = S("application");
         it->subtype = S("octet-stream");
@@ -271,8 +272,10 @@ static __attribute__((noinline)) void put_leaf(struct buf *b, struct item *it, b
     buf_char(b, ')');
 }
 
-/* Of a part with children: 0 its opening, 1 its end. It is read twice rather than kept while its children are written. */
-static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob at, int which, bool extended, struct blob *after)
+/* Of a part with children: 0 its opening, 1 its end. It is read twice rather than kept while its children are written.
+ */
+static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob at, int which, bool extended,
+                                                     struct blob *after)
 {
     struct item it = read_item(&at);
     if (which == 0) {
@@ -323,7 +326,8 @@ static void put_part(struct buf *b, struct blob *r, bool extended, int depth)
     bool leaf = is_leaf(r);
     if (depth > LIMIT_MIME_DEPTH) r->bad = true;
     if (r->bad) return;
-    for (uint64_t children = put_around(b, here, 0, extended, r); children && !r->bad; children--) put_part(b, r, extended, depth + 1);
+    for (uint64_t children = put_around(b, here, 0, extended, r); children && !r->bad; children--)
+        put_part(b, r, extended, depth + 1);
     if (!leaf) put_around(b, here, 1, extended, NULL);
 }
 

@@ -82,7 +82,8 @@ static size_t read_value(struct str s, size_t i, struct piece *p)
     }
     size_t end = token_end(s, i, ";(");
     size_t next = skip_cfws(s, end);
-    if (next > end && next < s.n && s.p[next] != ';' && s.p[next - 1] != ')' && !is_param(s, next)) { /* filename=my letter.pdf */
+    /* filename=my letter.pdf */
+    if (next > end && next < s.n && s.p[next] != ';' && s.p[next - 1] != ')' && !is_param(s, next)) {
         next = i + str_find_char(str_skip(s, i), ';');
         end = next;
         while (end > i && is_blank(s.p[end - 1])) end--;
@@ -168,7 +169,8 @@ static void join(struct pieces *all, struct str name, struct buf *b)
     if (single && (single->extended || !first)) {
         if (single->extended) add_percent(&bytes, cut_charset(single->raw, &charset));
         else add_raw(&bytes, single);
-        if (!single->extended && is_file_name(name)) imf_decode_words(b, buf_str(&bytes)); /* forbidden by RFC 2047 §5, usual */
+        /* forbidden by RFC 2047 §5, usual */
+        if (!single->extended && is_file_name(name)) imf_decode_words(b, buf_str(&bytes));
         else charset_to_utf8(b, charset, buf_str(&bytes), SIZE_MAX);
         buf_free(&bytes);
         return;
@@ -201,11 +203,13 @@ static struct str lower(struct str s)
 
 /* The names that are in most letters, so that they cost nothing to keep. */
 static const struct str common[] = {
-    S_INIT("text"), S_INIT("plain"), S_INIT("html"), S_INIT("multipart"), S_INIT("mixed"), S_INIT("alternative"),
-    S_INIT("related"), S_INIT("image"), S_INIT("png"), S_INIT("jpeg"), S_INIT("gif"), S_INIT("application"), S_INIT("pdf"),
-    S_INIT("octet-stream"), S_INIT("message"), S_INIT("rfc822"), S_INIT("charset"), S_INIT("utf-8"), S_INIT("us-ascii"),
-    S_INIT("iso-8859-1"), S_INIT("boundary"), S_INIT("name"), S_INIT("filename"), S_INIT("attachment"), S_INIT("inline"),
-    S_INIT("format"), S_INIT("flowed"), S_INIT("delsp"), S_INIT("yes"), S_INIT("signed"), S_INIT("report"), S_INIT("type"),
+    S_INIT("text"),        S_INIT("plain"),       S_INIT("html"),     S_INIT("multipart"),    S_INIT("mixed"),
+    S_INIT("alternative"), S_INIT("related"),     S_INIT("image"),    S_INIT("png"),          S_INIT("jpeg"),
+    S_INIT("gif"),         S_INIT("application"), S_INIT("pdf"),      S_INIT("octet-stream"), S_INIT("message"),
+    S_INIT("rfc822"),      S_INIT("charset"),     S_INIT("utf-8"),    S_INIT("us-ascii"),     S_INIT("iso-8859-1"),
+    S_INIT("boundary"),    S_INIT("name"),        S_INIT("filename"), S_INIT("attachment"),   S_INIT("inline"),
+    S_INIT("format"),      S_INIT("flowed"),      S_INIT("delsp"),    S_INIT("yes"),          S_INIT("signed"),
+    S_INIT("report"),      S_INIT("type"),
 };
 
 struct str mime_keep(struct arena *a, struct str s, size_t *budget, bool *cut)
@@ -233,7 +237,8 @@ static struct str keep_lower(struct arena *a, struct str s, size_t *budget, bool
     return lower(mime_keep(a, s, budget, cut));
 }
 
-static struct mime_params put_together(struct arena *a, struct pieces *all, struct buf *scratch, size_t *budget, bool *cut)
+static struct mime_params put_together(struct arena *a, struct pieces *all, struct buf *scratch, size_t *budget,
+                                       bool *cut)
 {
     struct mime_params out = {NULL, 0};
     size_t cost = all->n * sizeof *out.v;

@@ -11,7 +11,8 @@ static struct str shown(struct arena *a, struct str body)
     struct mime_value v = mime_value_parse(a, str_of(own, body.n), mime_scratch_in(a), &budget);
     memset(own, '#', body.n); /* nothing kept may point into it */
     buf_printf(b, "%.*s/%.*s", STR_FMT(v.type), STR_FMT(v.subtype));
-    for (size_t i = 0; i < v.params.n; i++) buf_printf(b, ";%.*s=%.*s", STR_FMT(v.params.v[i].name), STR_FMT(v.params.v[i].value));
+    for (size_t i = 0; i < v.params.n; i++)
+        buf_printf(b, ";%.*s=%.*s", STR_FMT(v.params.v[i].name), STR_FMT(v.params.v[i].value));
     return buf_str(b);
 }
 
@@ -22,7 +23,8 @@ static const struct {
     {S_INIT("text/plain"), "text/plain"},
     {S_INIT(" Text / HTML ; Charset = US-ASCII (Plain text)"), "text/html;charset=US-ASCII"},
     {S_INIT("text/plain; charset=\"us-ascii\""), "text/plain;charset=us-ascii"},
-    {S_INIT("multipart/mixed; boundary=gc0pJq0M:08jU534c0p"), "multipart/mixed;boundary=gc0pJq0M:08jU534c0p"}, /* unquoted ":" */
+    /* unquoted ":" */
+    {S_INIT("multipart/mixed; boundary=gc0pJq0M:08jU534c0p"), "multipart/mixed;boundary=gc0pJq0M:08jU534c0p"},
     {S_INIT("multipart/mixed; boundary=\"a ; \\\"b\\\" \""), "multipart/mixed;boundary=a ; \"b\" "},
     {S_INIT("multipart/mixed;\r\n\tboundary=\"--=_x\"\r\n"), "multipart/mixed;boundary=--=_x"},
     {S_INIT("attachment; filename=my letter.pdf; size=3"), "attachment/;filename=my letter.pdf;size=3"},
@@ -42,10 +44,15 @@ static const struct {
     {S_INIT("text"), "text/"},
     {S_INIT("/plain"), "/plain"},
     /* RFC 2231 §3, §4, §4.1 */
-    {S_INIT("message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\""),
+    {S_INIT(
+         "message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n"
+         " URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\""),
      "message/external-body;access-type=URL;url=ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar"},
-    {S_INIT("application/x-stuff;\r\n title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A"), "application/x-stuff;title=This is ***fun***"},
-    {S_INIT("application/x-stuff\r\n ;title*0*=us-ascii'en'This%20is%20even%20more%20\r\n ;title*1*=%2A%2A%2Afun%2A%2A%2A%20\r\n ;title*2=\"isn't it!\""),
+    {S_INIT("application/x-stuff;\r\n title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A"),
+     "application/x-stuff;title=This is ***fun***"},
+    {S_INIT(
+         "application/x-stuff\r\n ;title*0*=us-ascii'en'This%20is%20even%20more%20\r\n"
+         " ;title*1*=%2A%2A%2Afun%2A%2A%2A%20\r\n ;title*2=\"isn't it!\""),
      "application/x-stuff;title=This is even more ***fun*** isn't it!"},
     {S_INIT("a/b; f*1=y; f*0=x; f*3=no"), "a/b;f=xy"},
     {S_INIT("a/b; f*0*=utf-8''%e2%82; f*1*=%ac"), "a/b;f=\xE2\x82\xAC"}, /* a character across pieces */
@@ -106,6 +113,7 @@ static void test_encodings(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_limits), cmocka_unit_test(test_encodings)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_limits),
+                                       cmocka_unit_test(test_encodings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

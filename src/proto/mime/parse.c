@@ -1,8 +1,10 @@
-/* The parser of parts. Bytes are looked at line by line: of a line that may matter (of a header, or one that begins with "-"
- * while boundaries are open) the head is brought together in one piece, whatever the cuts; all other bytes only pass by.
+/* The parser of parts. Bytes are looked at line by line: of a line that may matter (of a header, or one that begins
+ * with "-" while boundaries are open) the head is brought together in one piece, whatever the cuts; all other bytes
+ * only pass by.
  *
  * `frames` holds the multiparts and messages around the current place. A line that begins with an open boundary ends
- * everything inside that frame (RFC 2046 §5.1.2); of several that match the longest counts, of equal ones the innermost. */
+ * everything inside that frame (RFC 2046 §5.1.2); of several that match the longest counts, of equal ones the
+ * innermost. */
 #include "proto/mime/parse.h"
 
 #include "proto/mime/parse_header.h"
@@ -48,7 +50,8 @@ struct mime_parser {
     struct buf *shown;       /* the body whose beginning is kept for the preview, or NULL */
     const struct mime_part *shown_part;
     uint64_t crs, crlfs;
-    bool waiting_8bit;       /* there are in the line at waiting_at, of which it is not known yet whether the body begins with it */
+    /* there are in the line at waiting_at, of which it is not known yet whether the body begins with it */
+    bool waiting_8bit;
     uint64_t waiting_at;
 };
 
@@ -147,10 +150,15 @@ static void enter_body(struct mime_parser *p, uint64_t at)
     keep_as_leaf(p, part);
 }
 
-/* The part's last byte lies before `end`; until there were `lines` lines, those before its body included. */
+/* The part's last byte lies before `end`; until there were `lines` lines, those before its body included. A header the
+ * boundary follows at once loses its last line end to it (RFC 2046 §5.1.1: body-part). */
 static void end_part(struct mime_parser *p, struct mime_part *part, uint64_t end, uint64_t lines)
 {
-    if (end < part->body_at) end = part->body_at;
+    if (part->header_at > end) part->header_at = end;
+    if (part->body_at > end) {
+        part->body_at = end;
+        part->header_size = end - part->header_at;
+    }
     part->body_size = end - part->body_at;
     part->lines = part->body_size ? lines - part->lines : 0; /* it held the number of lines before its body */
     if (part != p->shown_part) return;
@@ -214,8 +222,9 @@ static bool take_boundary(struct mime_parser *p, struct str line, struct str chu
         return true;
     }
     keep_shown(p, chunk, chunk_at, p->line_at);
-    end_parts(p, i + 1, p->line_at - p->eol, p->lines - p->was_empty);
     struct frame *f = &p->frames[i];
+    uint64_t end = p->line_at - p->eol, least = f->last ? f->last->header_at : 0;
+    end_parts(p, i + 1, end > least ? end : least, p->lines - p->was_empty);
     p->part = f->part;
     p->place = IN_BODY;
     if (closing) {
@@ -229,7 +238,8 @@ static bool take_boundary(struct mime_parser *p, struct str line, struct str chu
 
 static bool is_line_end(struct str line) { return str_eq(line, S("\n")) || str_eq(line, S("\r\n")); }
 
-/* Deals with a line by its head: the whole line when it ends in LF or the letter ends, else its first HEAD_MAX bytes. */
+/* Deals with a line by its head: the whole line when it ends in LF or the letter ends, else its first HEAD_MAX bytes.
+ */
 static void take_head(struct mime_parser *p, struct str head, struct str chunk, uint64_t chunk_at)
 {
     p->to_header = false;
@@ -272,7 +282,8 @@ static void end_line(struct mime_parser *p, uint64_t end, bool crlf)
     else if (after == OPEN_PART) add_part(p, end);
 }
 
-/* Body lines from chunk[i] on whose heads need no look; returns where it stopped: a line to be looked at, or the end. */
+/* Body lines from chunk[i] on whose heads need no look; returns where it stopped: a line to be looked at, or the end.
+ */
 static size_t skip_body(struct mime_parser *p, struct str chunk, uint64_t chunk_at, size_t i)
 {
     bool look = p->place == IN_BODY && p->boundaries;
@@ -306,7 +317,8 @@ static size_t skip_line(struct mime_parser *p, struct str chunk, uint64_t chunk_
     return end;
 }
 
-/* Brings the head of the line at chunk[i] together and deals with it; with less than a head, keeps it for the next chunk. */
+/* Brings the head of the line at chunk[i] together and deals with it; with less than a head, keeps it for the next
+ * chunk. */
 static size_t begin_line(struct mime_parser *p, struct str chunk, uint64_t chunk_at, size_t i)
 {
     size_t want = HEAD_MAX - p->head_n, n = chunk.n - i < want ? chunk.n - i : want;
@@ -361,7 +373,7 @@ static void note_bytes(struct mime_parser *p, const char *s, size_t n, enum mime
         crs += *s == '\r';
     }
     p->crs += crs;
-    p->letter->traits |= (or & 0x80 ? if_8bit : 0u) | (has_nul ? MIME_NUL : 0u);
+    p->letter->traits |= (or &0x80 ? if_8bit : 0u) | (has_nul ? MIME_NUL : 0u);
 }
 
 /* Whether bytes that had to wait stand in the letter's header is known once their line was understood. */
@@ -458,8 +470,10 @@ bool mime_is_attachment(const struct mime_part *part)
     const struct mime_part *around = part->parent;
     if (part->kind == MIME_MULTIPART || str_ends(part->subtype, S("-signature"))) return false; /* RFC 3156, RFC 8551 */
     if (str_eq(part->extra->disposition, S("attachment"))) return true;
-    if (around && str_eq(around->type, S("multipart")) && str_eq(around->subtype, S("related")) && part->extra->id.n) return false;
+    if (around && str_eq(around->type, S("multipart")) && str_eq(around->subtype, S("related")) && part->extra->id.n)
+        return false;
     if (part->kind == MIME_MESSAGE) return true;
-    if (mime_param(part->extra->disposition_params, S("filename")).n || mime_param(part->params, S("name")).n) return true;
+    if (mime_param(part->extra->disposition_params, S("filename")).n || mime_param(part->params, S("name")).n)
+        return true;
     return !str_eq(part->type, S("text")) && !str_eq(part->type, S("message")); /* message: parts of reports */
 }

@@ -1,8 +1,8 @@
 /* The parts of a letter (RFC 2045, 2046, 2183, 2231, 3282, 2557): one pass, as the bytes flow by.
  *
  * A parser is fed any cuts of the letter and keeps offsets and the few header fields that describe a part or show a
- * letter; bodies pass through. It takes at most MIME_ARENA bytes of its arena for any letter, works in linear time, and never fails:
- * past a limit of mail/limits.h the rest of the letter is one leaf and `truncated` is set. */
+ * letter; bodies pass through. It takes at most MIME_ARENA bytes of its arena for any letter, works in linear time, and
+ * never fails: past a limit of mail/limits.h the rest of the letter is one leaf and `truncated` is set. */
 #ifndef PROTO_MIME_PARSE_H
 #define PROTO_MIME_PARSE_H
 
@@ -42,8 +42,8 @@ struct mime_extra {
     struct str location;
 };
 
-/* The fields of a letter's header that are kept, unfolded, otherwise as written; STR_NONE when absent. To, Cc and Bcc that
- * appear several times are joined by a comma (RFC 5322 §4.5), of the others the first counts. */
+/* The fields of a letter's header that are kept, unfolded, otherwise as written; STR_NONE when absent. To, Cc and Bcc
+ * that appear several times are joined by a comma (RFC 5322 §4.5), of the others the first counts. */
 struct mime_fields {
     struct str date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id, references;
 };
@@ -56,7 +56,8 @@ struct mime_part {
     struct mime_params params;         /* of Content-Type */
     const struct mime_extra *extra;    /* never NULL */
     const struct mime_fields *fields;  /* of a letter: the root and the child of a MIME_MESSAGE; else NULL */
-    struct str envelope;               /* the same of a nested letter that was read back from a blob: mime_envelope_read() */
+    /* the same of a nested letter that was read back from a blob: mime_envelope_read() */
+    struct str envelope;
     uint64_t header_at, header_size;   /* with the empty line */
     uint64_t body_at, body_size;       /* without the line end that belongs to the boundary */
     uint64_t lines;                    /* of the body; an unfinished last line counts */
@@ -86,15 +87,16 @@ struct mime_letter {
 struct mime_parser;
 struct mime_parser *mime_parser_new(struct arena *a); /* everything lies in `a` */
 void mime_parser_feed(struct mime_parser *p, struct str chunk);
-struct mime_letter *mime_parser_end(struct mime_parser *p); /* no feed after it. Strings do not point into what was fed */
+/* no feed after it. Strings do not point into what was fed */
+struct mime_letter *mime_parser_end(struct mime_parser *p);
 
 struct mime_letter *mime_parse(struct arena *a, struct str letter); /* all at once; the same result */
 
 /* The next part in order of the letter (children before siblings), NULL after the last. */
 const struct mime_part *mime_next(const struct mime_part *part);
 
-/* True when a person would call it an attachment: disposition attachment, or a leaf with a file name, or neither text nor
- * multipart nor shown inside the letter (a Content-ID under multipart/related). */
+/* True when a person would call it an attachment: disposition attachment, or a leaf with a file name, or neither text
+ * nor multipart nor shown inside the letter (a Content-ID under multipart/related). */
 bool mime_is_attachment(const struct mime_part *part);
 
 #endif

@@ -6,19 +6,50 @@
 #include "proto/mime/params.h"
 
 enum field {
-    F_NONE, F_TYPE, F_ENCODING, F_ID, F_DESCRIPTION, F_MD5, F_DISPOSITION, F_LANGUAGE, F_LOCATION, F_OF_LETTER,
-    F_DATE = F_OF_LETTER, F_SUBJECT, F_FROM, F_SENDER, F_REPLY_TO, F_TO, F_CC, F_BCC, F_IN_REPLY_TO, F_MESSAGE_ID, F_REFERENCES,
+    F_NONE,
+    F_TYPE,
+    F_ENCODING,
+    F_ID,
+    F_DESCRIPTION,
+    F_MD5,
+    F_DISPOSITION,
+    F_LANGUAGE,
+    F_LOCATION,
+    F_OF_LETTER,
+    F_DATE = F_OF_LETTER,
+    F_SUBJECT,
+    F_FROM,
+    F_SENDER,
+    F_REPLY_TO,
+    F_TO,
+    F_CC,
+    F_BCC,
+    F_IN_REPLY_TO,
+    F_MESSAGE_ID,
+    F_REFERENCES,
     FIELDS,
 };
 
 static const struct str names[FIELDS] = {
-    [F_TYPE] = S_INIT("content-type"), [F_ENCODING] = S_INIT("content-transfer-encoding"), [F_ID] = S_INIT("content-id"),
-    [F_DESCRIPTION] = S_INIT("content-description"), [F_MD5] = S_INIT("content-md5"),
-    [F_DISPOSITION] = S_INIT("content-disposition"), [F_LANGUAGE] = S_INIT("content-language"),
-    [F_LOCATION] = S_INIT("content-location"), [F_DATE] = S_INIT("date"), [F_SUBJECT] = S_INIT("subject"),
-    [F_FROM] = S_INIT("from"), [F_SENDER] = S_INIT("sender"), [F_REPLY_TO] = S_INIT("reply-to"), [F_TO] = S_INIT("to"),
-    [F_CC] = S_INIT("cc"), [F_BCC] = S_INIT("bcc"), [F_IN_REPLY_TO] = S_INIT("in-reply-to"),
-    [F_MESSAGE_ID] = S_INIT("message-id"), [F_REFERENCES] = S_INIT("references"),
+    [F_TYPE] = S_INIT("content-type"),
+    [F_ENCODING] = S_INIT("content-transfer-encoding"),
+    [F_ID] = S_INIT("content-id"),
+    [F_DESCRIPTION] = S_INIT("content-description"),
+    [F_MD5] = S_INIT("content-md5"),
+    [F_DISPOSITION] = S_INIT("content-disposition"),
+    [F_LANGUAGE] = S_INIT("content-language"),
+    [F_LOCATION] = S_INIT("content-location"),
+    [F_DATE] = S_INIT("date"),
+    [F_SUBJECT] = S_INIT("subject"),
+    [F_FROM] = S_INIT("from"),
+    [F_SENDER] = S_INIT("sender"),
+    [F_REPLY_TO] = S_INIT("reply-to"),
+    [F_TO] = S_INIT("to"),
+    [F_CC] = S_INIT("cc"),
+    [F_BCC] = S_INIT("bcc"),
+    [F_IN_REPLY_TO] = S_INIT("in-reply-to"),
+    [F_MESSAGE_ID] = S_INIT("message-id"),
+    [F_REFERENCES] = S_INIT("references"),
 };
 
 struct mime_header {
@@ -163,6 +194,7 @@ static void take_of_letter(struct mime_header *h, struct str body, bool again)
 {
     if (!h->fields) return;
     struct str *slot = slot_of(h->fields, h->field);
+    again = again && !str_is_none(*slot);
     if (again && slot->n + body.n + 2 > LIMIT_FIELD_SHOWN) {
         h->cut = true;
     } else if (again) { /* RFC 5322 §4.5: To, Cc, Bcc that appear again continue the list */

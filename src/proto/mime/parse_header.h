@@ -10,7 +10,8 @@ struct mime_header *mime_header_new(struct arena *a); /* one serves all parts of
 /* letter: the fields of an envelope matter too. */
 void mime_header_begin(struct mime_header *h, struct mime_part *part, uint64_t at, bool letter);
 
-/* A line that is not empty, by its head, at offset `at`. False: it is no part of the header, the body begins with it. */
+/* A line that is not empty, by its head, at offset `at`. False: it is no part of the header, the body begins with it.
+ */
 bool mime_header_line(struct mime_header *h, struct str head, uint64_t at);
 void mime_header_more(struct mime_header *h, struct str rest); /* more of the same line */
 

@@ -1,5 +1,6 @@
-/* Other people's tables and letters, where they are at hand (PENNY_SHARED_DATA, or ../shared/data beside the source): mail-parser's
- * header tables and trees with offsets, mime4j's test letters. Where we differ the case is named below, with the reason. */
+/* Other people's tables and letters, where they are at hand (PENNY_SHARED_DATA, or ../shared/data beside the source):
+ * mail-parser's header tables and trees with offsets, mime4j's test letters. Where we differ the case is named below,
+ * with the reason. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ static void compare(const char *file, int number, struct str input, struct str o
     const char *reason = reason_for(file, number);
     if (str_eq(ours, theirs) == !reason) return;
     if (reason) print_error("%s %d: no difference any more (%s)\n", file, number, reason);
-    else print_error("%s %d\n  input:  %.*s\n  ours:   %.*s\n  theirs: %.*s\n", file, number, STR_FMT(input), STR_FMT(ours), STR_FMT(theirs));
+    else
+        print_error("%s %d\n  input:  %.*s\n  ours:   %.*s\n  theirs: %.*s\n", file, number, STR_FMT(input),
+                    STR_FMT(ours), STR_FMT(theirs));
     bad++;
 }
 
@@ -84,7 +87,8 @@ static struct str body_of(struct arena *a, const struct json *row)
     return f.body;
 }
 
-static void table(const char *name, void (*ours)(struct arena *, struct buf *, struct str), void (*theirs)(struct buf *, const struct json *))
+static void table(const char *name, void (*ours)(struct arena *, struct buf *, struct str),
+                  void (*theirs)(struct buf *, const struct json *))
 {
     struct arena *a = arena_new(NULL, 0);
     struct str text;
@@ -125,7 +129,8 @@ static void our_addresses(struct arena *a, struct buf *b, struct str body)
             group = true;
         }
         if (m->kind == IMF_MAILBOX) {
-            struct str address = m->domain.n ? arena_printf(a, "%.*s@%.*s", STR_FMT(m->local), STR_FMT(m->domain)) : m->local;
+            struct str address =
+                m->domain.n ? arena_printf(a, "%.*s@%.*s", STR_FMT(m->local), STR_FMT(m->domain)) : m->local;
             put_named(b, imf_display_name(a, m), address);
         }
         bool last = i + 1 == l.n || l.v[i + 1].kind == IMF_GROUP_BEGIN;
@@ -138,7 +143,8 @@ static void our_addresses(struct arena *a, struct buf *b, struct str body)
 
 static void their_list(struct buf *b, const struct json *list)
 {
-    for (const struct json *m = list ? list->first : NULL; m; m = m->next) put_named(b, json_text(m, "name"), json_text(m, "address"));
+    for (const struct json *m = list ? list->first : NULL; m; m = m->next)
+        put_named(b, json_text(m, "name"), json_text(m, "address"));
 }
 
 static void their_addresses(struct buf *b, const struct json *expected)
@@ -166,7 +172,8 @@ static void our_type(struct arena *a, struct buf *b, struct str body)
     struct mime_value v = mime_value_parse(a, body, mime_scratch_in(a), &budget);
     if (v.type.n == 0) return;
     buf_printf(b, "%.*s/%.*s", STR_FMT(v.type), STR_FMT(v.subtype));
-    for (size_t i = 0; i < v.params.n; i++) buf_printf(b, ";%.*s=%.*s", STR_FMT(v.params.v[i].name), STR_FMT(v.params.v[i].value));
+    for (size_t i = 0; i < v.params.n; i++)
+        buf_printf(b, ";%.*s=%.*s", STR_FMT(v.params.v[i].name), STR_FMT(v.params.v[i].value));
 }
 
 static void put_lower(struct buf *b, struct str s)
@@ -207,8 +214,8 @@ static void our_date(struct arena *a, struct buf *b, struct str body)
 static void their_date(struct buf *b, const struct json *e)
 {
     long long minutes = json_number(e, "tz_hour") * 60 + json_number(e, "tz_minute");
-    buf_printf(b, "%lld-%lld-%lld %lld:%lld:%lld %lld", json_number(e, "year"), json_number(e, "month"), json_number(e, "day"),
-               json_number(e, "hour"), json_number(e, "minute"), json_number(e, "second"),
+    buf_printf(b, "%lld-%lld-%lld %lld:%lld:%lld %lld", json_number(e, "year"), json_number(e, "month"),
+               json_number(e, "day"), json_number(e, "hour"), json_number(e, "minute"), json_number(e, "second"),
                json_number(e, "tz_before_gmt") ? -minutes : minutes);
 }
 
@@ -258,11 +265,16 @@ static void their_parts(struct buf *b, const struct json *letter, long long numb
     long long i = 0;
     const struct json *parts = json_get(letter, "parts"), *part = parts->first;
     for (; i < number; i++) part = part->next;
-    const struct json *body = json_get(part, "body"), *children = json_get(body, "Multipart"), *message = json_get(body, "Message");
-    buf_printf(b, "%*s%s h=%lld b=%lld e=%lld\n", depth * 2, "", children ? "multi" : message ? "message" : "leaf",
+    const struct json *body = json_get(part, "body"), *children = json_get(body, "Multipart"),
+                      *message = json_get(body, "Message");
+    buf_printf(b, "%*s%s h=%lld b=%lld e=%lld\n", depth * 2, "",
+               children  ? "multi"
+               : message ? "message"
+                         : "leaf",
                json_number(part, "offset_header"), json_number(part, "offset_body"), json_number(part, "offset_end"));
     if (message) their_parts(b, message, 0, depth + 1);
-    for (const struct json *c = children ? children->first : NULL; c; c = c->next) their_parts(b, letter, c->number, depth + 1);
+    for (const struct json *c = children ? children->first : NULL; c; c = c->next)
+        their_parts(b, letter, c->number, depth + 1);
 }
 
 static void our_parts(struct buf *b, const struct mime_part *part, int depth)
@@ -312,7 +324,11 @@ static void put_xml_text(struct buf *b, struct str s)
     static const struct {
         struct str entity;
         char c;
-    } entities[] = {{S_INIT("&lt;"), '<'}, {S_INIT("&gt;"), '>'}, {S_INIT("&amp;"), '&'}, {S_INIT("&quot;"), '"'}, {S_INIT("&apos;"), '\''}};
+    } entities[] = {{S_INIT("&lt;"), '<'},
+                    {S_INIT("&gt;"), '>'},
+                    {S_INIT("&amp;"), '&'},
+                    {S_INIT("&quot;"), '"'},
+                    {S_INIT("&apos;"), '\''}};
     while (s.n) {
         size_t n = 1;
         char c = s.p[0];
@@ -326,7 +342,8 @@ static void put_xml_text(struct buf *b, struct str s)
     }
 }
 
-/* Kinds of nodes, fields and decoded bodies from the XML; preamble and epilogue are left out, for we do not keep them. */
+/* Kinds of nodes, fields and decoded bodies from the XML; preamble and epilogue are left out, for we do not keep them.
+ */
 static void put_theirs(struct arena *a, struct buf *b, const char *dir, struct str xml)
 {
     while (xml.n) {
@@ -336,7 +353,8 @@ static void put_theirs(struct arena *a, struct buf *b, const char *dir, struct s
         if (str_eq(tag, S("message"))) buf_lit(b, "(message ");
         else if (str_eq(tag, S("multipart"))) buf_lit(b, "(multipart ");
         else if (str_eq(tag, S("body-part"))) buf_lit(b, "(part ");
-        else if (str_eq(tag, S("/message")) || str_eq(tag, S("/multipart")) || str_eq(tag, S("/body-part"))) buf_lit(b, ")");
+        else if (str_eq(tag, S("/message")) || str_eq(tag, S("/multipart")) || str_eq(tag, S("/body-part")))
+            buf_lit(b, ")");
         else if (str_eq(tag, S("field"))) {
             buf_lit(b, "[");
             put_xml_text(b, str_trim(content));
@@ -354,7 +372,8 @@ static void put_theirs(struct arena *a, struct buf *b, const char *dir, struct s
     }
 }
 
-/* "isolated": a message's own header is that of its part, as mime4j nests them: part > header, message > header, body. */
+/* "isolated": a message's own header is that of its part, as mime4j nests them: part > header, message > header, body.
+ */
 static void put_ours(struct arena *a, struct buf *b, struct str letter, const struct mime_part *part)
 {
     bool top = !part->parent || part->parent->kind == MIME_MESSAGE;
@@ -412,8 +431,9 @@ static void test_mime4j(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses), cmocka_unit_test(test_types), cmocka_unit_test(test_dates), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_texts), cmocka_unit_test(test_offsets), cmocka_unit_test(test_mime4j),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_types), cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_ids),       cmocka_unit_test(test_texts), cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_mime4j),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

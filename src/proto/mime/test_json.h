@@ -1,4 +1,5 @@
-/* For tests that read other people's tables: JSON into a small tree. No numbers but integers, no checks beyond the need. */
+/* For tests that read other people's tables: JSON into a small tree. No numbers but integers, no checks beyond the
+ * need. */
 #ifndef PROTO_MIME_TEST_JSON_H
 #define PROTO_MIME_TEST_JSON_H
 
@@ -35,7 +36,8 @@ static inline struct str json_string(struct arena *a, struct str *s)
             uint32_t cp = (uint32_t)strtoul(arena_cstr(a, str_sub(*s, 1, 5)), NULL, 16);
             *s = str_skip(*s, 4);
             if (cp >= 0xD800 && cp < 0xDC00) {
-                cp = 0x10000 + ((cp - 0xD800) << 10) + (uint32_t)strtoul(arena_cstr(a, str_sub(*s, 3, 7)), NULL, 16) - 0xDC00;
+                cp = 0x10000 + ((cp - 0xD800) << 10) + (uint32_t)strtoul(arena_cstr(a, str_sub(*s, 3, 7)), NULL, 16) -
+                     0xDC00;
                 *s = str_skip(*s, 6);
             }
             utf8_put(b, cp);

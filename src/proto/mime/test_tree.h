@@ -71,7 +71,8 @@ static inline void tree_put_part(struct buf *b, const struct mime_part *p, bool 
 static inline void tree_put(struct buf *b, const struct mime_letter *l)
 {
     for (const struct mime_part *p = l->root; p; p = mime_next(p)) tree_put_part(b, p, true);
-    buf_printf(b, "parts=%zu size=%llu traits=%u truncated=%d", l->parts, (unsigned long long)l->size, l->traits, l->truncated);
+    buf_printf(b, "parts=%zu size=%llu traits=%u truncated=%d", l->parts, (unsigned long long)l->size, l->traits,
+               l->truncated);
     tree_put_str(b, "plain", l->plain ? l->plain_raw : STR_NONE);
     tree_put_str(b, "html", l->html ? l->html_raw : STR_NONE);
 }

@@ -209,7 +209,8 @@ void mime_put_text(struct buf *b, struct str subtype, struct str text)
 static bool is_type(struct str s)
 {
     struct str type, subtype;
-    return s.n < 128 && str_cut(s, '/', &type, &subtype) && is_token(type) && is_token(subtype) && !str_istarts(type, S("multipart"));
+    return s.n < 128 && str_cut(s, '/', &type, &subtype) && is_token(type) && is_token(subtype) &&
+           !str_istarts(type, S("multipart"));
 }
 
 /* A letter may be enclosed as it is when its lines are lines (RFC 2046 §5.2.1). */
@@ -244,7 +245,8 @@ void mime_put_attachment(struct buf *b, const struct mime_attachment *at)
     buf_lit(b, "\r\n");
     if (at->content_id.n) mime_put_ids(b, S("Content-ID"), &at->content_id, 1);
     if (enclosed) {
-        buf_add(b, has_8bit ? S("Content-Transfer-Encoding: 8bit\r\n\r\n") : S("Content-Transfer-Encoding: 7bit\r\n\r\n"));
+        buf_add(b,
+                has_8bit ? S("Content-Transfer-Encoding: 8bit\r\n\r\n") : S("Content-Transfer-Encoding: 7bit\r\n\r\n"));
         buf_add(b, at->bytes);
         if (!str_ends(at->bytes, S("\r\n"))) buf_lit(b, "\r\n");
     } else {

@@ -1,4 +1,5 @@
-/* Writing letters (RFC 5322, RFC 2045-2049, RFC 2231): `penny send`, reports. Output is always CRLF, lines at most 998 bytes. */
+/* Writing letters (RFC 5322, RFC 2045-2049, RFC 2231): `penny send`, reports. Output is always CRLF, lines at most 998
+ * bytes. */
 #ifndef PROTO_MIME_WRITE_H
 #define PROTO_MIME_WRITE_H
 
@@ -16,17 +17,17 @@ void mime_put_field(struct buf *b, struct str name, struct str text);  /* unstru
 void mime_put_mailboxes(struct buf *b, struct str name, const struct mime_mailbox *v, size_t n);
 void mime_put_ids(struct buf *b, struct str name, const struct str *ids, size_t n); /* ids without brackets */
 
-/* Appends ";" and the parameter to a field being written, folding; as token, quoted string, or RFC 2231 with continuations.
- * column: where the line stands; returns where it ends. */
+/* Appends ";" and the parameter to a field being written, folding; as token, quoted string, or RFC 2231 with
+ * continuations. column: where the line stands; returns where it ends. */
 size_t mime_put_param(struct buf *b, size_t column, struct str name, struct str value);
 
-/* The fields Content-Type, Content-Transfer-Encoding, an empty line, and the body: UTF-8 or ASCII text, line ends of any
- * kind. 7bit, quoted-printable or base64, whichever is shortest and keeps lines under 998 bytes; text that is not
+/* The fields Content-Type, Content-Transfer-Encoding, an empty line, and the body: UTF-8 or ASCII text, line ends of
+ * any kind. 7bit, quoted-printable or base64, whichever is shortest and keeps lines under 998 bytes; text that is not
  * text at all (NUL) goes as base64. subtype: "plain". */
 void mime_put_text(struct buf *b, struct str subtype, struct str text);
 
-/* The same for a file: base64, name by RFC 2231 (and RFC 2183 disposition). type: "application/pdf"; a wrong one becomes
- * application/octet-stream; message/rfc822 goes unencoded. */
+/* The same for a file: base64, name by RFC 2231 (and RFC 2183 disposition). type: "application/pdf"; a wrong one
+ * becomes application/octet-stream; message/rfc822 goes unencoded. */
 struct mime_attachment {
     struct str name; /* file name, UTF-8; may be empty */
     struct str type;
@@ -45,7 +46,8 @@ void mime_put_boundary(struct buf *b, const struct mime_boundary *m, bool last);
 
 /* A whole letter. */
 struct mime_compose {
-    const struct mime_mailbox *from, *sender, *reply_to, *to, *cc, *bcc; /* sender: NULL or one; Bcc is written when given */
+    /* sender: NULL or one; Bcc is written when given */
+    const struct mime_mailbox *from, *sender, *reply_to, *to, *cc, *bcc;
     size_t n_from, n_reply_to, n_to, n_cc, n_bcc;
     struct str subject;      /* UTF-8 */
     struct str message_id;   /* "left@host", empty: none */
@@ -61,7 +63,8 @@ struct mime_compose {
     uint64_t seed;           /* random, for boundaries */
 };
 
-/* 0; ERR_UNSUPPORTED for an unknown charset; ERR_TOO_LONG past b's maximum; ERR_SYNTAX for an address that cannot be written. */
+/* 0; ERR_UNSUPPORTED for an unknown charset; ERR_TOO_LONG past b's maximum; ERR_SYNTAX for an address that cannot be
+ * written. */
 int mime_compose(struct buf *b, const struct mime_compose *m);
 
 #endif

@@ -45,7 +45,8 @@ static const char *read_numbers(struct pop3_command *c, enum argument_kind wants
     return NULL;
 }
 
-static const char *read_sasl(struct pop3_command *c) /* RFC 5034 §4; AUTH alone asks for the list (RFC 1734's clients do) */
+/* RFC 5034 §4; AUTH alone asks for the list (RFC 1734's clients do) */
+static const char *read_sasl(struct pop3_command *c)
 {
     struct str rest = c->argument, mechanism = str_word(&rest), initial = str_word(&rest);
     c->mechanism = mechanism.n ? mechanism : STR_NONE;

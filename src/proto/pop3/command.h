@@ -1,15 +1,29 @@
 /* POP3 command lines and responses (RFC 1939, RFC 2449, RFC 5034, RFC 6856).
  *
- * Which command is allowed in which state, and mailboxes, are maa's. Multi-line bodies are dot-stuffed as in SMTP: proto/smtp/data.h
- * writes them. */
+ * Which command is allowed in which state, and mailboxes, are maa's. Multi-line bodies are dot-stuffed as in SMTP:
+ * proto/smtp/data.h writes them. */
 #ifndef PROTO_POP3_COMMAND_H
 #define PROTO_POP3_COMMAND_H
 
 #include "base/buf.h"
 
 enum pop3_verb {
-    POP3_UNKNOWN, POP3_CAPA, POP3_USER, POP3_PASS, POP3_STLS, POP3_AUTH, POP3_STAT, POP3_LIST, POP3_RETR, POP3_DELE, POP3_NOOP,
-    POP3_RSET, POP3_TOP, POP3_UIDL, POP3_UTF8, POP3_QUIT,
+    POP3_UNKNOWN,
+    POP3_CAPA,
+    POP3_USER,
+    POP3_PASS,
+    POP3_STLS,
+    POP3_AUTH,
+    POP3_STAT,
+    POP3_LIST,
+    POP3_RETR,
+    POP3_DELE,
+    POP3_NOOP,
+    POP3_RSET,
+    POP3_TOP,
+    POP3_UIDL,
+    POP3_UTF8,
+    POP3_QUIT,
     POP3_VERBS
 };
 

@@ -27,7 +27,8 @@ int proxy_parse_line(struct str line, struct proxy_header *out)
         return 0;
     }
     int family = str_eq(kind, S("TCP4")) ? 4 : str_eq(kind, S("TCP6")) ? 6 : 0;
-    if (!family || !take_ip(&rest, family, &h.source.ip) || !take_ip(&rest, family, &h.destination.ip)) return ERR_SYNTAX;
+    if (!family || !take_ip(&rest, family, &h.source.ip) || !take_ip(&rest, family, &h.destination.ip))
+        return ERR_SYNTAX;
     if (!take_port(&rest, &h.source.port) || !take_port(&rest, &h.destination.port) || rest.n) return ERR_SYNTAX;
     *out = h;
     return 0;

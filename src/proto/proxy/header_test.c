@@ -69,7 +69,9 @@ static void reads_binary(void **state)
     head[12] = 0x11; /* version 1 in binary */
     assert_int_equal(proxy_v2_length(head), ERR_SYNTAX);
 
-    char six[40] = {0x20, 0x01, 0x0d, (char)0xb8, [15] = 1, [16 + 10] = (char)0xff, [16 + 11] = (char)0xff, 10, 0, 0, 1, 0, 9, 0, 25, 'T', 0, 1, 'x'};
+    char six[40] = {
+        0x20, 0x01, 0x0d, (char)0xb8, [15] = 1, [16 + 10] = (char)0xff, [16 + 11] = (char)0xff, 10, 0, 0, 1, 0, 9, 0,
+        25,   'T',  0,    1,          'x'};
     head[12] = 0x21;
     head[13] = 0x21;
     head[15] = sizeof six;

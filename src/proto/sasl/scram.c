@@ -127,7 +127,8 @@ struct scram_keys scram_derive(struct str password, const unsigned char salt[16]
     return k;
 }
 
-struct str scram_server_first(struct arena *a, const struct scram_first *c, struct str server_nonce, const struct scram_keys *keys)
+struct str scram_server_first(struct arena *a, const struct scram_first *c, struct str server_nonce,
+                              const struct scram_keys *keys)
 {
     struct buf *b = buf_in(a, MESSAGE_MAX + 256);
     buf_lit(b, "r=");
@@ -149,8 +150,8 @@ static bool binding_right(struct arena *a, const struct scram_first *c, struct s
     return (c->binding != SCRAM_BOUND || binding.n) && str_eq_secret(buf_str(b), said);
 }
 
-int scram_server_final(struct arena *a, const struct scram_first *c, struct str server_first, const struct scram_keys *keys,
-                       struct str binding, struct str message, struct str *out)
+int scram_server_final(struct arena *a, const struct scram_first *c, struct str server_first,
+                       const struct scram_keys *keys, struct str binding, struct str message, struct str *out)
 {
     struct scram_final m;
     struct str rest = server_first, nonce;

@@ -1,7 +1,8 @@
 /* SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677), the server's side as a pure dialogue: message in, message out.
  *
- * Who somebody is, where randomness and channel bindings come from and how messages travel is wire/sasl's. Names are compared by
- * the directory; passwords are prepared by mail/unicode (password_prepare), which is what RFC 8265 made of SASLprep. */
+ * Who somebody is, where randomness and channel bindings come from and how messages travel is wire/sasl's. Names are
+ * compared by the directory; passwords are prepared by mail/unicode (password_prepare), which is what RFC 8265 made of
+ * SASLprep. */
 #ifndef PROTO_SASL_SCRAM_H
 #define PROTO_SASL_SCRAM_H
 
@@ -44,11 +45,13 @@ int scram_parse_first(struct arena *a, struct str message, struct scram_first *o
 int scram_parse_final(struct arena *a, struct str message, struct scram_final *out);
 
 /* "r=<client nonce><server nonce>,s=...,i=..." The server nonce is printable without comma. In `a`. */
-struct str scram_server_first(struct arena *a, const struct scram_first *c, struct str server_nonce, const struct scram_keys *keys);
+struct str scram_server_first(struct arena *a, const struct scram_first *c, struct str server_nonce,
+                              const struct scram_keys *keys);
 
 /* Judges the client's final message to `server_first`. binding: the channel binding data, empty unless bound.
- * 0 and *out = "v=..." in `a`; ERR_SYNTAX; ERR_DENIED (proof, nonce or binding are not right). Takes the same time for all proofs. */
-int scram_server_final(struct arena *a, const struct scram_first *c, struct str server_first, const struct scram_keys *keys,
-                       struct str binding, struct str message, struct str *out);
+ * 0 and *out = "v=..." in `a`; ERR_SYNTAX; ERR_DENIED (proof, nonce or binding are not right). Takes the same time for
+ * all proofs. */
+int scram_server_final(struct arena *a, const struct scram_first *c, struct str server_first,
+                       const struct scram_keys *keys, struct str binding, struct str message, struct str *out);
 
 #endif

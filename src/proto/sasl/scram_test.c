@@ -66,7 +66,8 @@ static void denies_what_is_not_proven(void **state)
     } rows[] = {
         {S("c=biws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVU="), ERR_DENIED}, /* a bit of the proof */
         {S("c=biws,r=" NONCE "x,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), ERR_DENIED},
-        {S("c=eSws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), ERR_DENIED}, /* "y,," where "n,," was said */
+        /* "y,," where "n,," was said */
+        {S("c=eSws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), ERR_DENIED},
         {S("c=biws,r=" NONCE), ERR_SYNTAX},
         {S("c=biws,r=" NONCE ",p=AAAA"), ERR_SYNTAX},
         {S("c=biws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ"), ERR_SYNTAX},
@@ -78,9 +79,11 @@ static void denies_what_is_not_proven(void **state)
         {S(""), ERR_SYNTAX},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(scram_server_final(arena, &first, S(SERVER_FIRST), &keys, S(""), rows[i].message, &out), rows[i].error);
+        assert_int_equal(scram_server_final(arena, &first, S(SERVER_FIRST), &keys, S(""), rows[i].message, &out),
+                         rows[i].error);
     keys.stored_key.b[0] ^= 1;
-    assert_int_equal(scram_server_final(arena, &first, S(SERVER_FIRST), &keys, S(""), S(CLIENT_FINAL), &out), ERR_DENIED);
+    assert_int_equal(scram_server_final(arena, &first, S(SERVER_FIRST), &keys, S(""), S(CLIENT_FINAL), &out),
+                     ERR_DENIED);
 }
 
 static void parses_first_messages(void **state)
@@ -133,13 +136,14 @@ static void parses_first_messages(void **state)
         assert_int_equal(m.binding, rows[i].binding);
         assert_true(str_eq(m.username, rows[i].username) && str_eq(m.authzid, rows[i].authzid));
         if (m.binding == SCRAM_BOUND) assert_true(str_eq(m.binding_type, rows[i].type));
-        for (size_t n = 0; n < rows[i].message.n; n++) scram_parse_first(arena, arena_str(arena, str_head(rows[i].message, n)), &m);
+        for (size_t n = 0; n < rows[i].message.n; n++)
+            scram_parse_first(arena, arena_str(arena, str_head(rows[i].message, n)), &m);
     }
 }
 
 /* What a client sends in the end, made the way RFC 5802 §3 says a client makes it. */
-static struct str client_final(const char *password, const struct scram_first *first, struct str server_first, struct str nonce,
-                               struct str header, struct str binding, const struct scram_keys *keys)
+static struct str client_final(const char *password, const struct scram_first *first, struct str server_first,
+                               struct str nonce, struct str header, struct str binding, const struct scram_keys *keys)
 {
     struct buf *cb = buf_in(arena, 1000), *m = buf_in(arena, 1000), *auth = buf_in(arena, 2000);
     buf_add(cb, header);

@@ -156,8 +156,9 @@ static void limits_paths(void **state)
 static void reads_mail_parameters(void **state)
 {
     (void)state;
-    struct smtp_command c = parse(S("MAIL FROM:<a@b> SIZE=12345 BODY=8BITMIME SMTPUTF8 AUTH=e+3Dmc2@example.com RET=hdrs "
-                                    "ENVID=QQ+2B314159"));
+    struct smtp_command c =
+        parse(S("MAIL FROM:<a@b> SIZE=12345 BODY=8BITMIME SMTPUTF8 AUTH=e+3Dmc2@example.com RET=hdrs "
+                "ENVID=QQ+2B314159"));
     assert_int_equal(c.error.code, 0);
     assert_int_equal(c.from.size, 12345);
     assert_true(c.from.body == BODY_8BITMIME && c.from.smtputf8 && c.from.ret == DSN_RET_HDRS);
@@ -227,11 +228,13 @@ static void refuses_parameters(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char line[200];
         snprintf(line, sizeof line, "MAIL FROM:<a@b> %s", rows[i].mail);
-        if (strcmp(problem(parse(str_c(line)).error), rows[i].problem)) fail_msg("%s: %s", line, problem(parse(str_c(line)).error));
+        if (strcmp(problem(parse(str_c(line)).error), rows[i].problem))
+            fail_msg("%s: %s", line, problem(parse(str_c(line)).error));
     }
-    const char *rcpt[] = {"NOTIFY=", "NOTIFY", "NOTIFY=NEVER,DELAY", "NOTIFY=DELAY,,FAILURE", "NOTIFY=ALWAYS", "NOTIFY=DELAY,",
-                          "NOTIFY=NEVER NOTIFY=NEVER", "ORCPT=x", "ORCPT=;x", "ORCPT=rfc822;", "ORCPT=rfc822;a+0Ab",
-                          "ORCPT=rfc822;j\xc3\xb6rg", "ORCPT=utf-8;\xc3", "ORCPT=r c;x"};
+    const char *rcpt[] = {"NOTIFY=",          "NOTIFY",        "NOTIFY=NEVER,DELAY",        "NOTIFY=DELAY,,FAILURE",
+                          "NOTIFY=ALWAYS",    "NOTIFY=DELAY,", "NOTIFY=NEVER NOTIFY=NEVER", "ORCPT=x",
+                          "ORCPT=;x",         "ORCPT=rfc822;", "ORCPT=rfc822;a+0Ab",        "ORCPT=rfc822;j\xc3\xb6rg",
+                          "ORCPT=utf-8;\xc3", "ORCPT=r c;x"};
     for (size_t i = 0; i < sizeof rcpt / sizeof *rcpt; i++) {
         char line[200];
         snprintf(line, sizeof line, "RCPT TO:<a@b> %s", rcpt[i]);
@@ -246,10 +249,12 @@ static void limits_parameters(void **state)
         char line[800];
         int n = snprintf(line, sizeof line, "MAIL FROM:<a@b> ENVID=");
         memset(line + n, 'e', LIMIT_ENVID + extra);
-        assert_string_equal(problem(parse(str_of(line, (size_t)n + LIMIT_ENVID + extra)).error), extra ? "501 5.5.4" : "");
+        assert_string_equal(problem(parse(str_of(line, (size_t)n + LIMIT_ENVID + extra)).error),
+                            extra ? "501 5.5.4" : "");
         n = snprintf(line, sizeof line, "RCPT TO:<a@b> ORCPT=rfc822;");
         memset(line + n, 'o', LIMIT_ORCPT - 7 + extra);
-        assert_string_equal(problem(parse(str_of(line, (size_t)n + LIMIT_ORCPT - 7 + extra)).error), extra ? "501 5.5.4" : "");
+        assert_string_equal(problem(parse(str_of(line, (size_t)n + LIMIT_ORCPT - 7 + extra)).error),
+                            extra ? "501 5.5.4" : "");
     }
 }
 
@@ -296,8 +301,10 @@ static void reads_other_commands(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct smtp_command c = parse(rows[i].line);
-        if (c.verb != rows[i].verb || strcmp(problem(c.error), rows[i].problem) || !str_eq(c.argument, rows[i].argument))
-            fail_msg("%.*s: verb %d, %s, \"%.*s\"", STR_FMT(rows[i].line), c.verb, problem(c.error), STR_FMT(c.argument));
+        if (c.verb != rows[i].verb || strcmp(problem(c.error), rows[i].problem) ||
+            !str_eq(c.argument, rows[i].argument))
+            fail_msg("%.*s: verb %d, %s, \"%.*s\"", STR_FMT(rows[i].line), c.verb, problem(c.error),
+                     STR_FMT(c.argument));
     }
 }
 
@@ -358,7 +365,8 @@ static void survives_every_cut_and_change(void **state)
 {
     (void)state;
     const struct str lines[] = {
-        S("MAIL FROM:<@a.b,@c:\"j\\\"\xc3\xb6\"@m\xc3\xbc.example> SIZE=10 BODY=8BITMIME AUTH=a+2Bb RET=FULL ENVID=a+3D SMTPUTF8"),
+        S("MAIL FROM:<@a.b,@c:\"j\\\"\xc3\xb6\"@m\xc3\xbc.example> SIZE=10 BODY=8BITMIME AUTH=a+2Bb RET=FULL "
+          "ENVID=a+3D SMTPUTF8"),
         S("RCPT TO:<@a:b@[IPv6:2001:db8::1]> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c"),
         S("BDAT 123 LAST"), S("AUTH PLAIN AAAA"),
     };

@@ -1,7 +1,8 @@
 /* Dot-stuffing and line ends of a letter in transfer (RFC 5321 §4.5.2, §2.3.8), made to run at memchr's speed. */
 #include "proto/smtp/data.h"
 
-enum { WINDOW = 1024 }; /* searched at a time, so that bytes are not searched again and again behind many bare newlines */
+/* searched at a time, so that bytes are not searched again and again behind many bare newlines */
+enum { WINDOW = 1024 };
 
 static const struct str crlf = S_INIT("\r\n");
 
@@ -110,27 +111,27 @@ struct str smtp_data_finish(struct smtp_data *d)
 
 /* ---- sending ---- */
 
-void smtp_stuff(struct smtp_stuffer *w, struct str in, struct buf *out)
+void smtp_stuff(struct smtp_stuffer *w, struct str bytes, struct buf *out)
 {
-    while (in.n) {
+    while (bytes.n) {
         if (w->state == STUFF_CR) {
             buf_add(out, crlf);
             w->state = STUFF_BEGIN;
-            if (in.p[0] == '\n') {
-                in = str_skip(in, 1);
+            if (bytes.p[0] == '\n') {
+                bytes = str_skip(bytes, 1);
                 continue;
             }
         }
-        if (w->state == STUFF_BEGIN && in.p[0] == '.') buf_char(out, '.');
-        size_t end = in.n < WINDOW ? in.n : WINDOW;
-        const char *cr = memchr(in.p, '\r', end);
-        if (cr) end = (size_t)(cr - in.p);
-        const char *lf = memchr(in.p, '\n', end);
-        if (lf) end = (size_t)(lf - in.p);
-        buf_add(out, str_head(in, end));
+        if (w->state == STUFF_BEGIN && bytes.p[0] == '.') buf_char(out, '.');
+        size_t end = bytes.n < WINDOW ? bytes.n : WINDOW;
+        const char *cr = memchr(bytes.p, '\r', end);
+        if (cr) end = (size_t)(cr - bytes.p);
+        const char *lf = memchr(bytes.p, '\n', end);
+        if (lf) end = (size_t)(lf - bytes.p);
+        buf_add(out, str_head(bytes, end));
         if (lf) buf_add(out, crlf);
         w->state = lf ? STUFF_BEGIN : cr ? STUFF_CR : STUFF_LINE;
-        in = str_skip(in, end + (lf || cr ? 1 : 0));
+        bytes = str_skip(bytes, end + (lf || cr ? 1 : 0));
     }
 }
 

@@ -1,15 +1,17 @@
 /* The letter between DATA and CRLF.CRLF (RFC 5321 §4.5.2), in bytes as they arrive, and back again for those who send.
  *
- * Only CRLF "." CRLF ends it. CR and LF that do not stand together are noted and either passed or made CRLF; a dot after
- * them is a dot. So whatever a peer sends, one message comes out ("SMTP smuggling" is what happens elsewhere). */
+ * Only CRLF "." CRLF ends it. CR and LF that do not stand together are noted and either passed or made CRLF; a dot
+ * after them is a dot. So whatever a peer sends, one message comes out ("SMTP smuggling" is what happens elsewhere). */
 #ifndef PROTO_SMTP_DATA_H
 #define PROTO_SMTP_DATA_H
 
 #include "base/buf.h"
 
 struct smtp_data {
-    enum { DATA_LINE, DATA_LINE_CR, DATA_BEGIN, DATA_DOT, DATA_DOT_CR, DATA_ENDED } state; /* behind: text, CR, CRLF, ".", ".CR" */
-    bool dots;          /* DATA: leading dots are undone and the lone one ends. False for BDAT (RFC 3030), which counts bytes */
+    /* behind: text, CR, CRLF, ".", ".CR" */
+    enum { DATA_LINE, DATA_LINE_CR, DATA_BEGIN, DATA_DOT, DATA_DOT_CR, DATA_ENDED } state;
+    /* DATA: leading dots are undone and the lone one ends. False for BDAT (RFC 3030), which counts bytes */
+    bool dots;
     bool normalise;     /* a bare CR or LF becomes CRLF; else it is passed on as it came */
     bool bare_newlines; /* one was seen */
 };
@@ -20,8 +22,8 @@ static inline struct smtp_data smtp_data_new(bool dots, bool normalise)
 }
 static inline bool smtp_data_ended(const struct smtp_data *d) { return d->state == DATA_ENDED; }
 
-/* Takes bytes off the front of `in` and returns how many; *piece is what they mean: borrowed from `in` or constant, maybe empty.
- * It may take none to give a CR it had held back. Call until all is taken or smtp_data_ended(). */
+/* Takes bytes off the front of `in` and returns how many; *piece is what they mean: borrowed from `in` or constant,
+ * maybe empty. It may take none to give a CR it had held back. Call until all is taken or smtp_data_ended(). */
 size_t smtp_data_take(struct smtp_data *d, struct str in, struct str *piece);
 
 /* BDAT: after the last chunk. What is still to come of the letter: a held-back CR, the CRLF its last line lacks. */
@@ -29,8 +31,8 @@ struct str smtp_data_finish(struct smtp_data *d);
 
 /* ---- sending ---- */
 
-/* Puts a letter's bytes into out with dots stuffed and bare CR and LF made CRLF, at any cuts; end closes it with CRLF.CRLF.
- * Start with zeroes. */
+/* Puts a letter's bytes into out with dots stuffed and bare CR and LF made CRLF, at any cuts; end closes it with
+ * CRLF.CRLF. Start with zeroes. */
 struct smtp_stuffer {
     enum { STUFF_BEGIN, STUFF_LINE, STUFF_CR } state; /* at the start of a line, inside, behind a CR */
 };

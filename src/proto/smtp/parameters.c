@@ -1,5 +1,5 @@
-/* Parameters of MAIL and RCPT (RFC 5321 §4.1.1.11): SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954),
- * RET ENVID NOTIFY ORCPT (RFC 3461).
+/* Parameters of MAIL and RCPT (RFC 5321 §4.1.1.11): SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC
+ * 4954), RET ENVID NOTIFY ORCPT (RFC 3461).
  *
  * One table a command; what is in neither (HOLDFOR, REQUIRETLS, …) is refused with 555. Each may appear once. */
 #include "proto/smtp/parameters.h"
@@ -154,7 +154,8 @@ static bool well_formed(struct str keyword, struct str value)
     return value.n > 0 && !memchr(value.p, '=', value.n) && within(value, '!', 0xff) && !memchr(value.p, 0x7f, value.n);
 }
 
-static struct smtp_problem read_all(struct arena *a, struct str rest, const struct parameter *table, size_t n, void *path)
+static struct smtp_problem read_all(struct arena *a, struct str rest, const struct parameter *table, size_t n,
+                                    void *path)
 {
     unsigned seen = 0;
     size_t count = 0;

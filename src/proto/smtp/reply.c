@@ -50,7 +50,7 @@ static void take_status(int code, struct str *text, struct status *out)
     if (!take_number(&rest, &subject) || rest.n == 0 || rest.p[0] != '.') return;
     rest = str_skip(rest, 1);
     if (!take_number(&rest, &detail) || (rest.n && rest.p[0] != ' ')) return;
-    *out = E((uint8_t)class, subject, detail);
+    *out = E((uint8_t) class, subject, detail);
     *text = str_skip(rest, 1);
 }
 

@@ -10,7 +10,8 @@
 struct smtp_reply {
     int code;             /* 200-599; 0 before the first line */
     struct status status; /* of the last line that had one, if its class fits the code */
-    struct buf text;      /* the lines' texts without codes, joined by LF; control characters but LF and bytes over 126 as '?' */
+    /* the lines' texts without codes, joined by LF; control characters but LF and bytes over 126 as '?' */
+    struct buf text;
     int lines;
 };
 
@@ -18,8 +19,8 @@ struct smtp_reply {
 void smtp_reply_init(struct smtp_reply *r, struct arena *a);
 void smtp_reply_clear(struct smtp_reply *r);
 
-/* Adds one line without its end. 1: the reply is whole; 0: more lines follow; ERR_SYNTAX (no reply, or the code changed);
- * ERR_TOO_LONG (over LIMIT_SMTP_REPLY_LINES lines or LIMIT_SMTP_REPLY bytes). */
+/* Adds one line without its end. 1: the reply is whole; 0: more lines follow; ERR_SYNTAX (no reply, or the code
+ * changed); ERR_TOO_LONG (over LIMIT_SMTP_REPLY_LINES lines or LIMIT_SMTP_REPLY bytes). */
 int smtp_reply_line(struct smtp_reply *r, struct str line);
 
 /* EHLO's reply: is `keyword` there, and with which parameters? The first line is the greeting and does not count. */

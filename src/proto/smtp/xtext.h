@@ -5,7 +5,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-/* Decodes; the result borrows `text` where nothing was escaped. 0 or ERR_SYNTAX (a broken escape, or a byte that had to be one). */
+/* Decodes; the result borrows `text` where nothing was escaped. 0 or ERR_SYNTAX (a broken escape, or a byte that had to
+ * be one). */
 int xtext_decode(struct arena *a, struct str text, struct str *out);
 void xtext_put(struct buf *b, struct str text);
 

@@ -1,0 +1,22 @@
+/* Replies as a client reads them, line by line. */
+#include <stdlib.h>
+
+#include "proto/smtp/reply.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena *a = arena_new(NULL, 0);
+    struct smtp_reply r;
+    struct str line, parameters, rest = arena_str(a, str_of(data, size));
+    int e = 0;
+    smtp_reply_init(&r, a);
+    while (e == 0 && rest.n) {
+        str_cut(rest, '\n', &line, &rest);
+        e = smtp_reply_line(&r, line);
+    }
+    if (e == 1 && (r.code < 200 || r.code > 559 || (r.status.class && r.status.class != r.code / 100))) abort();
+    smtp_reply_keyword(&r, S("SIZE"), &parameters);
+    arena_free(a);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* Administration: typed requests on the store and the server, the same whether they come over the socket of a running
+ * server or from a command that has opened the store of a stopped one.
+ *
+ * A request is one line of JSON, {"op": "account.add", …}; the answer is lines of JSON: any number of {"row": {…}} and
+ * {"tell": "…", "finding": true}, then {"done": {…}} or {"error": {"code": -9, "text": "…"}} (code: enum err). Over the
+ * socket (DATA/admin.sock) the kernel says who asks: root and the server's own user may. */
+#ifndef CMD_ADMIN_H
+#define CMD_ADMIN_H
+
+#include "cmd/config.h"
+#include "cmd/request.h"
+#include "io/stream.h"
+#include "proto/json/write.h"
+#include "store/store.h"
+
+struct server;
+
+struct admin { /* what requests work on */
+    struct world *world;
+    struct store *store;
+    const struct config *config;
+    struct server *server; /* NULL: it is stopped */
+};
+
+/* Where the lines of an answer go. */
+struct answer {
+    FIBER int (*send)(void *arg, struct str line); /* without its end; an error ends the request */
+    void *arg;
+    struct arena *arena; /* of the request */
+    struct buf *line;    /* being written */
+    struct json json;    /* into it */
+    int failed;          /* what send said */
+    struct json done;    /* members of the last line, for the operation to write */
+};
+
+/* Answers one request; scratch is the caller's to reset afterwards. */
+FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str request,
+                        FIBER int (*send)(void *arg, struct str line), void *arg);
+
+/* Serves a connection of the socket; arg: struct admin. */
+FIBER void admin_serve(struct stream *s, void *arg);
+
+/* The socket's path; ERR_CONFIG when the data folder's name is too long for one. */
+int admin_socket_path(const struct config *c, char out[108], struct error *e);
+
+/* ---- for the operations ---- */
+
+/* A row: write members into the result, then send it. */
+struct json *answer_row(struct answer *a);
+FIBER int answer_send(struct answer *a); /* 0, or an error that ends the request */
+FIBER int answer_tell(struct answer *a, struct str line, bool finding);
+
+struct admin_op {
+    const char *name;
+    FIBER int (*run)(const struct admin *admin, const json_t *request, struct answer *a, struct error *e);
+    const char *about; /* for operations that change something: the member that names what; they are put on record */
+};
+/* NULL name ends each */
+extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[], admin_health_ops[];
+
+/* Members as values, in the request's arena. 0, or ERR_SYNTAX with a sentence. */
+int admin_domain(struct answer *a, const json_t *request, const char *member, struct str *key, struct error *e);
+int admin_address(struct answer *a, struct str text, struct address *shown, struct address *key, struct error *e);
+
+#endif

@@ -1,0 +1,31 @@
+/* The table of subcommands. */
+#include "cmd/commands.h"
+
+const struct command commands[] = {
+    {"setup", command_setup,
+     "DOMAIN [--hostname HOST] [--data FOLDER] [--account NAME] [--password-stdin | --generate] "
+     "[--listen KIND=ADDRESS:PORT]... [--force] [--json]",
+     "make a configuration, a certificate, the first domain and account", "penny-setup"},
+    {"serve", command_serve, "", "run the server, in the foreground", "penny-serve"},
+    {"status", command_status, "[--json]", "how is it going", "penny-status"},
+    {"domain", command_domain,
+     "add DOMAIN [--alias-of DOMAIN] | list | show DOMAIN | catch-all DOMAIN (TARGET | --none) | remove DOMAIN",
+     "the domains whose mail we take", "penny-domain"},
+    {"account", command_account,
+     "add ADDRESS [--password-stdin | --generate | --no-password] [--name NAME] [--quota SIZE] | list | show ADDRESS | "
+     "password ADDRESS [--password-stdin | --generate] | disable ADDRESS | enable ADDRESS | "
+     "quota ADDRESS (SIZE | none) | remove ADDRESS",
+     "the people whose mail we keep", "penny-account"},
+    {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",
+     "addresses that stand for others", "penny-alias"},
+    {"trace", command_trace, "[MESSAGE] [--last N] [--json]", "what became of a letter", "penny-trace"},
+    {"verify", command_verify, "[--bodies] [--json]", "is everything in the store whole?", "penny-verify"},
+    {"send", command_send,
+     "--from ADDRESS --to ADDRESS... [--cc ADDRESS]... [--bcc ADDRESS]... [--subject TEXT] [--attach FILE]... "
+     "[--html FILE] [--charset NAME] [--header 'NAME: TEXT']... [--server HOST:PORT] [--tls implicit|starttls|none] "
+     "[--user NAME] [--password-stdin | --password-file FILE] [--insecure] [--print] < TEXT",
+     "write and submit a letter", "penny-send"},
+    {"config", command_config, "check | sample", "is the configuration right; what could stand in it", "penny.conf"},
+    {"help", command_help, "[COMMAND]", "the manual", "penny"},
+    {0},
+};
