@@ -109,6 +109,21 @@ static void endless_header(struct office *o)
     assert_int_equal(office_trace_count(o, TRACE_REFUSED, 552), 1);
 }
 
+/* A letter made to cost memory (ten thousand parts and more, each with parameters) is taken all the same. */
+static void letter_of_many_parts(struct office *o)
+{
+    struct buf *script = buf_in(o->arena, 8 << 20);
+    buf_lit(script, HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                          "C: Content-Type: multipart/mixed; boundary=b\nC: \n");
+    for (int i = 0; i < 11000; i++)
+        buf_printf(script, "C: --b\nC: Content-Type: text/plain; name=\"file number %d with a long name, to be kept\"; charset=utf-8; x=%d\nC: \nC: x\n", i, i);
+    buf_lit(script, "C: --b--\nC: .\nS: 250 2.0.0\n" QUIT);
+    buf_char(script, 0);
+    office_talk(o, stranger_ip, 25, script->p);
+    struct office_mail m = office_mail(o, "bob@example.org");
+    assert_int_equal(m.n, 1);
+}
+
 static void one_copy_for_one_address(struct office *o)
 {
     office_talk(
@@ -310,6 +325,7 @@ TEST(sender_domains)
 TEST(no_open_relay)
 TEST(loops_are_cut)
 TEST(endless_header)
+TEST(letter_of_many_parts)
 TEST(one_copy_for_one_address)
 TEST(what_is_removed)
 TEST(quota)
@@ -332,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_no_open_relay),
         cmocka_unit_test(test_loops_are_cut),
         cmocka_unit_test(test_endless_header),
+        cmocka_unit_test(test_letter_of_many_parts),
         cmocka_unit_test(test_one_copy_for_one_address),
         cmocka_unit_test(test_what_is_removed),
         cmocka_unit_test(test_quota),

@@ -120,7 +120,7 @@ static FIBER void serve(void *arg)
     int failed = 0;
     if (tls) {
         stream_deadline(s, loop_now() + TIMEOUT_TLS_HANDSHAKE);
-        failed = stream_starttls_server(s, tls);
+        failed = stream_tls_server(s, tls);
         tls_unref(tls);
     }
     if (failed) {

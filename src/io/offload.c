@@ -17,7 +17,8 @@ struct pool {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     struct list jobs;
-    int max, started, idle;
+    int max, started;
+    int idle, queued; /* idle ones may have been called already: each of them will take a job */
     bool closing;
     pthread_t threads[];
 };
@@ -47,6 +48,7 @@ static void *work(void *arg)
         struct list *first = list_shift(&p->jobs);
         if (first) {
             struct job *j = list_entry(first, struct job, link);
+            p->queued--;
             pthread_mutex_unlock(&p->mutex);
             j->fn(j->arg);
             loop_post(j->fiber->loop, &j->done);
@@ -81,12 +83,12 @@ FIBER void offload_real(struct world *w, void (*fn)(void *), void *arg)
     struct job j = {.fn = fn, .arg = arg, .fiber = fiber_self(), .done.fn = job_done};
     pthread_mutex_lock(&p->mutex);
     list_push(&p->jobs, &j.link);
-    if (p->idle > 0) {
-        pthread_cond_signal(&p->work);
-    } else if (p->started < p->max) {
+    bool call = ++p->queued <= p->idle;
+    if (!call && p->started < p->max) {
         if (pthread_create(&p->threads[p->started], NULL, work, p) == 0) p->started++;
         else if (p->started == 0) abort();
     }
     pthread_mutex_unlock(&p->mutex);
+    if (call) pthread_cond_signal(&p->work); /* unlocked, so that who wakes need not wait again for the mutex */
     while (!j.finished) fiber_park_whatever();
 }

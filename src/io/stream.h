@@ -64,6 +64,10 @@ FIBER int wait_any(struct stream *s, struct event *e, mono_us deadline);
 /* Flushes output, throws away every plaintext byte still buffered (RFC 3207 §4.2, "STARTTLS injection"), shakes hands.
  * 0 or ERR_TLS / ERR_TIMEOUT / ERR_EOF (sticky). In the simulated world the stream is only marked as TLS. */
 FIBER int stream_starttls_server(struct stream *s, struct tls_context *tls);
+/* TLS from the first byte (RFC 8314 §3), maybe behind a PROXY header: flushes output and shakes hands, beginning with
+ * what is already buffered, as a ClientHello may have come in one segment with the header. Returns as the one above;
+ * in the simulated world the buffered bytes stay what the peer says under TLS. */
+FIBER int stream_tls_server(struct stream *s, struct tls_context *tls);
 /* server_name: for SNI and for verification if the context verifies; may be none. */
 FIBER int stream_starttls_client(struct stream *s, struct tls_context *tls, struct str server_name);
 

@@ -14,9 +14,20 @@ static struct tls_facts *new_facts(struct stream *s)
     return s->facts;
 }
 
+/* What is buffered is the beginning of the handshake, and no longer the stream's. */
+static void hand_over_input(struct stream *s)
+{
+    struct str begin = stream_buffered(s);
+    if (begin.n == 0) return;
+    tls_layer_feed(s->tls, begin);
+    s->bytes_in -= (int64_t)begin.n;
+    stream_drop_input(s);
+}
+
 static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name)
 {
     s->tls = tls_layer_new(tls, s->conn, server, server_name);
+    hand_over_input(s);
     for (;;) {
         bool want_write = false;
         struct error detail = {0};
@@ -32,11 +43,16 @@ static FIBER int handshake(struct stream *s, struct tls_context *tls, bool serve
     return 0;
 }
 
+static FIBER int last_plain_words(struct stream *s)
+{
+    int e = stream_flush(s);
+    return e ? e : s->in_error;
+}
+
 /* RFC 3207 §4.2: what came in plain text before the handshake must not be taken for what comes after it. */
 static FIBER int clean_slate(struct stream *s)
 {
-    int e = stream_flush(s);
-    if (!e && s->in_error) e = s->in_error;
+    int e = last_plain_words(s);
     if (!e) stream_drop_input(s);
     return e;
 }
@@ -44,12 +60,19 @@ static FIBER int clean_slate(struct stream *s)
 FIBER int stream_starttls_server(struct stream *s, struct tls_context *tls)
 {
     int e = clean_slate(s);
+    return e ? e : stream_tls_server(s, tls);
+}
+
+FIBER int stream_tls_server(struct stream *s, struct tls_context *tls)
+{
+    int e = last_plain_words(s);
     if (e) return e;
     if (tls_context_is_simulated(tls)) {
         *new_facts(s) = simulated;
         return 0;
     }
-    e = conn_wait(s->conn, false, s->deadline); /* only who has something to say gets one of the permits */
+    /* only who has something to say gets one of the permits */
+    if (stream_buffered(s).n == 0) e = conn_wait(s->conn, false, s->deadline);
     struct permits *p = loop_handshakes(loop_self());
     if (!e) e = permits_take(p, s->deadline);
     if (e) return stream_fail(s, e);

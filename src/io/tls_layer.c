@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "io/conn.h"
 #include "io/tls_context.h"
 #include "mail/ip.h"
@@ -16,6 +17,7 @@ struct tls_layer {
     struct tls_context *context;
     struct conn *conn;
     SSL *ssl;
+    struct buf fed; /* comes before what the connection has to give */
     bool server, shaken;
     bool nameless;  /* client: it should verify a name, but was given none */
     bool eof;       /* the connection has ended */
@@ -26,11 +28,22 @@ struct tls_layer {
 
 /* ---- the connection as a BIO ---- */
 
+static int64_t take_fed(struct tls_layer *l, char *out, size_t n)
+{
+    if (n > l->fed.n) n = l->fed.n;
+    memcpy(out, l->fed.p, n);
+    buf_drop(&l->fed, n);
+    if (l->fed.n == 0) buf_free(&l->fed);
+    return (int64_t)n;
+}
+
 static int bio_read(BIO *b, char *out, int n)
 {
     struct tls_layer *l = BIO_get_data(b);
     BIO_clear_retry_flags(b);
-    int64_t got = n <= 0 ? 0 : l->conn->ops->try_read(l->conn, out, (size_t)n);
+    int64_t got = n <= 0     ? 0
+                  : l->fed.n ? take_fed(l, out, (size_t)n)
+                             : l->conn->ops->try_read(l->conn, out, (size_t)n);
     if (got > 0) return (int)got;
     if (got == CONN_AGAIN) BIO_set_retry_read(b);
     else if (got == 0 && n > 0) l->eof = true;
@@ -106,9 +119,17 @@ struct tls_layer *tls_layer_new(struct tls_context *t, struct conn *c, bool serv
     return l;
 }
 
+void tls_layer_feed(struct tls_layer *l, struct str bytes)
+{
+    l->fed = BUF(bytes.n);
+    buf_add(&l->fed, bytes);
+    if (l->fed.failed) abort();
+}
+
 void tls_layer_free(struct tls_layer *l)
 {
     if (!l) return;
+    buf_free(&l->fed);
     /* Else OpenSSL takes the session for a broken one, and its ticket for useless. */
     if (l->shaken && !l->failed) SSL_set_shutdown(l->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(l->ssl);

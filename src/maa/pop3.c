@@ -135,7 +135,7 @@ static FIBER int meet(struct pop3_session *p)
     if (!v->tls_first) return 0;
     struct tls_context *tls = v->tls ? v->tls(v->arg) : NULL;
     stream_deadline(p->io, loop_now() + TIMEOUT_TLS_HANDSHAKE);
-    int e = tls ? stream_starttls_server(p->io, tls) : ERR_TLS;
+    int e = tls ? stream_tls_server(p->io, tls) : ERR_TLS;
     tls_unref(tls);
     return e;
 }

@@ -58,7 +58,8 @@ enum {
     LIMIT_CONNECTIONS = 20000,          /* in all */
     LIMIT_CONNECTIONS_ADDRESS = 100,    /* per client address (IPv6: /64); not for loopback and trusted clients */
     LIMIT_HANDSHAKES = 64,              /* TLS handshakes at once */
-    LIMIT_CONNECTION_MEMORY = 4 << 20,  /* bytes of one connection's arena */
+    LIMIT_CONNECTION_MEMORY = 16 << 20, /* bytes of one connection's arena: the MIME tree of a hostile letter (3 MiB), what is
+                                           derived of it (6 MiB), a thousand recipients */
     LIMIT_SPOOL_MEMORY = 64 << 20,      /* bytes of letters held in memory by all connections together */
     LIMIT_RATE_MIN = 256,               /* bytes a second over a minute while a body is read, against slow-loris */
 };

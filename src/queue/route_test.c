@@ -157,12 +157,40 @@ static void test_depth(void **state)
     arena_free(a);
 }
 
+/* Layers of aliases each of which leads to all of the next: few addresses, more ways than anybody can walk. */
+static void test_a_web_of_aliases_ends(void **state)
+{
+    (void)state;
+    enum { LAYERS = 9, WIDTH = 10 };
+    struct arena *a = arena_new(NULL, 0);
+    struct buf *text = buf_in(a, 65536);
+    buf_lit(text, "domain example.org\naccount end@example.org\n");
+    for (int layer = 0; layer < LAYERS; layer++)
+        for (int i = 0; i < WIDTH; i++) {
+            buf_printf(text, "alias a%d.%d@example.org ->", layer, i);
+            for (int k = 0; layer && k < WIDTH; k++) buf_printf(text, " a%d.%d@example.org", layer - 1, k);
+            buf_add(text, layer ? S("\n") : S(" end@example.org\n"));
+        }
+    buf_char(text, '\0');
+    struct directory *d = directory_fixture(a, text->p);
+    struct route r;
+    route_resolve(a, d, &rules, typed(a, "a2.0@example.org"), own_address, -1, &r);
+    assert_int_equal(r.refusal.code, 0);
+    assert_int_equal(r.n, 1);
+    route_resolve(a, d, &rules, typed(a, "a8.0@example.org"), own_address, -1, &r);
+    assert_int_equal(r.refusal.code, 550);
+    assert_int_equal(r.refusal.status.subject, 4);
+    directory_unref(d);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_look_up),
         cmocka_unit_test(test_relay_is_told_from_forwarding),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_a_web_of_aliases_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

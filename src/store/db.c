@@ -77,9 +77,8 @@ static int set_up(struct db *db, struct error *e)
     return r;
 }
 
-/* Threads never share a connection, so SQLite's own mutexes can go. Once per process: later calls find SQLite begun and
- * change nothing. */
-static void configure(void)
+/* Threads never share a connection, so SQLite's own mutexes can go, and nobody asks how much memory it has. */
+void db_configure(void)
 {
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -87,7 +86,6 @@ static void configure(void)
 
 int db_open(const char *vfs, const char *name, enum db_role role, struct db **out, struct error *e)
 {
-    configure();
     struct db *db = calloc(1, sizeof *db);
     if (!db) abort();
     db->role = role;

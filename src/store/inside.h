@@ -24,7 +24,7 @@ enum {
     GROUP_BYTES = 8 << 20,       /* bytes of its bodies, */
     GROUP_US = 20000,            /* and of its statements (store.md, "Group commit without timers") */
     WAL_FRAME = 4096 + 24,
-    WAL_WORTH = 8 << 20,         /* bytes of WAL before a passive checkpoint is worth its syncs */
+    WAL_WORTH = 32 << 20,         /* bytes of WAL before a passive checkpoint is worth its syncs */
     WAL_MOST = 64 << 20,         /* bytes of WAL that close the gate for readers */
     TRACES_WAITING = 10000,      /* rows of refusals in memory; then they are only counted */
     TRACES_DUE = 256,            /* so many are a group of their own */
@@ -102,7 +102,8 @@ struct writer {
     /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
     bool broken;
     mono_us retry_at;                    /* not before, when broken */
-    int64_t wal_checkpointed;            /* frames there were at the last checkpoint */
+    int64_t wal_checkpointed; /* frames there were at the last checkpoint, */
+    int64_t wal_gate;         /* and from where on they are counted that close the gate */
 };
 
 /* ---- readers ---- */
@@ -120,12 +121,19 @@ struct readers {
     int reading;      /* fibers past the gate */
     bool closed;      /* the gate */
     struct list waiting; /* struct gate_wait */
+    bool apart;              /* the one long read that passes by the gate (verify) has a connection, */
+    struct db *to_interrupt; /* and a statement running on it; NULL */
 };
 /* One read transaction on a thread of the pool: fn must not touch an arena of the fiber. */
 FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e), void *arg,
                      struct error *e);
+/* The same for one long read at a time (else ERR_BUSY), on a connection of its own and past the gate: the WAL may grow
+ * meanwhile. ERR_CANCELLED: the database had to be opened anew. */
+FIBER int store_read_apart(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e),
+                           void *arg, struct error *e);
 void readers_close_gate(struct store *s);
-bool readers_gone(struct store *s);       /* behind a closed gate: nobody reads any more */
+bool readers_gone(struct store *s);      /* behind a closed gate: nobody reads any more, */
+bool readers_end_apart(struct store *s); /* nor apart; what runs there is interrupted. The last one wakes the lane */
 void readers_open_gate(struct store *s);
 void readers_close_all(struct store *s);  /* their connections; behind a closed gate */
 

@@ -123,3 +123,55 @@ FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, 
     if (r.result < 0 && e) *e = r.error.code ? r.error : (struct error){.code = r.result};
     return r.result == ERR_IO ? ERR_UNAVAILABLE : r.result;
 }
+
+/* ---- the long read ---- */
+
+static void set_apart(struct store *s, struct db *to_interrupt, bool open)
+{
+    lock_take(s->lock);
+    s->readers.to_interrupt = to_interrupt;
+    s->readers.apart = open;
+    lock_give(s->lock);
+}
+
+static void run_apart(void *arg)
+{
+    struct read *r = arg;
+    struct store *s = r->store;
+    struct db *db = NULL;
+    lock_take(s->lock);
+    bool busy = s->readers.apart || s->readers.closed;
+    if (!busy) s->readers.apart = true;
+    lock_give(s->lock);
+    if (busy) {
+        r->result = error_set(&r->error, ERR_BUSY, "the store is being checked, or busy with itself");
+        return;
+    }
+    r->result = db_open(store_vfs_name(s->vfs), store_database, DB_READER, &db, &r->error);
+    set_apart(s, db, true);
+    if (!r->result) r->result = db_begin(db, &r->error);
+    if (!r->result) r->result = r->fn(s, db, r->arg, &r->error);
+    set_apart(s, NULL, true); /* nobody may interrupt it while it closes */
+    if (db) db_rollback(db);
+    db_close(db);
+    set_apart(s, NULL, false);
+    lane_wake(s->lane); /* it may wait for us */
+}
+
+FIBER int store_read_apart(struct store *s, int (*fn)(struct store *s, struct db *db, void *arg, struct error *e),
+                           void *arg, struct error *e)
+{
+    struct read r = {.store = s, .fn = fn, .arg = arg};
+    offload(run_apart, &r);
+    if (r.result < 0 && e) *e = r.error;
+    return r.result == ERR_IO ? ERR_UNAVAILABLE : r.result;
+}
+
+bool readers_end_apart(struct store *s)
+{
+    lock_take(s->lock);
+    if (s->readers.to_interrupt) db_interrupt(s->readers.to_interrupt);
+    bool gone = !s->readers.apart;
+    lock_give(s->lock);
+    return gone;
+}

@@ -113,7 +113,7 @@ int store_connect(struct store *s, struct error *e)
     if (!r) r = load_directory(s, e);
     if (!r) r = load_submissions(s, e);
     if (!r) r = count_rows(s, e);
-    w->wal_checkpointed = 0;
+    w->wal_checkpointed = w->wal_gate = 0;
     if (r) {
         db_close(w->db);
         w->db = NULL;
@@ -251,6 +251,7 @@ int store_open(struct world *w, const struct store_options *o, struct store **ou
 {
     if (o->must_exist && !exists(w, o->folder))
         return error_set(e, ERR_NOT_FOUND, "there is no store in %s", o->folder);
+    db_configure();
     struct store *s = store_new(w, o);
     int r = folder_create(w, o->folder, e);
     if (!r) r = space_open(w, o->folder, low_water(o), &s->space, e);
@@ -274,10 +275,8 @@ void store_close(struct store *s)
     lane_free(s->lane);
     s->lane = NULL;
     s->traces_due = true;
-    if (!s->writer.broken) {
-        writer_run(s);
-        if (mark_clean(s, true, NULL) == 0) db_checkpoint(s->writer.db, NULL, NULL);
-    }
+    if (!s->writer.broken) writer_run(s); /* which may be what breaks it */
+    if (!s->writer.broken && mark_clean(s, true, NULL) == 0) db_checkpoint(s->writer.db, NULL, NULL);
     store_free(s);
 }
 

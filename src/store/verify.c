@@ -334,7 +334,7 @@ FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, con
                        int64_t *bad, struct error *e)
 {
     struct verify v = {.tell = tell, .arg = arg, .lines = BUF(LINES_MAX), .arena = arena_new(NULL, 0)};
-    int r = store_read(s, check_pages, &v, e);
+    int r = store_read_apart(s, check_pages, &v, e);
     report(&v);
     if (!r) tell(arg, "pages and references checked", false);
     if (!r) r = pages(s, &v, "accounts", false, check_account, e);

@@ -237,19 +237,20 @@ static size_t run_group(struct store *s, struct job **jobs, size_t n)
 
 /* ---- the WAL ---- */
 
-/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too
- * long they wait for a moment. */
+/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too long they
+ * wait for a moment. If even that did not help (a long read apart) it may grow as much again. */
 static void checkpoint(struct store *s)
 {
     struct writer *w = &s->writer;
     int64_t frames = db_wal_frames(w->db);
-    if (frames < w->wal_checkpointed) w->wal_checkpointed = 0; /* it began anew */
+    if (frames < w->wal_checkpointed) w->wal_checkpointed = w->wal_gate = 0; /* it began anew */
     atomic_store(&s->count.wal_bytes, frames * WAL_FRAME);
-    if (frames * WAL_FRAME > WAL_MOST) readers_close_gate(s);
-    bool gate = s->readers.closed;
+    if ((frames - w->wal_gate) * WAL_FRAME > WAL_MOST) readers_close_gate(s);
+    bool gate = s->readers.closed, whole = false;
     if (gate ? !readers_gone(s) : (frames - w->wal_checkpointed) * WAL_FRAME < WAL_WORTH) return;
-    if (db_checkpoint(w->db, NULL, NULL) == ERR_NO_SPACE && space_release(s->space)) db_checkpoint(w->db, NULL, NULL);
+    if (db_checkpoint(w->db, &whole, NULL) == ERR_NO_SPACE && space_release(s->space)) db_checkpoint(w->db, &whole, NULL);
     w->wal_checkpointed = frames;
+    if (gate && !whole) w->wal_gate = frames;
     s->count.checkpoints++;
     if (gate) readers_open_gate(s);
 }
@@ -263,7 +264,7 @@ static bool recover(struct store *s)
     struct writer *w = &s->writer;
     if (clock_mono(s->world) < w->retry_at) return false;
     readers_close_gate(s);
-    if (!readers_gone(s)) return false; /* the last one wakes the lane */
+    if (!readers_end_apart(s) || !readers_gone(s)) return false; /* the last one wakes the lane */
     readers_close_all(s);
     rows_forget(&w->rows);
     directory_unref(w->directory);

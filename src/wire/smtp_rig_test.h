@@ -220,6 +220,7 @@ static inline bool rig_option(void *arg, struct str name, struct str value)
     else if (str_eq(name, S("proxy"))) r->proxy = true;
     else if (str_eq(name, S("refuse"))) r->refuse_connect = true;
     else if (str_eq(name, S("no-tls"))) r->service.tls = NULL;
+    else if (str_eq(name, S("tls-first"))) r->service.tls_first = true;
     else if (str_eq(name, S("expn"))) r->policy.expn = rig_expn;
     else if (str_eq(name, S("dsn"))) r->service.announce_dsn = true;
     else if (str_eq(name, S("size")) && str_to_u64(value, INT64_MAX, &n)) r->service.size_max = (int64_t)n;

@@ -344,7 +344,7 @@ static FIBER int meet(struct smtp_session *s)
     if (!v->tls_first) return 0;
     struct tls_context *tls = v->tls ? v->tls(v->agent) : NULL;
     smtp_deadline(s, TIMEOUT_TLS_HANDSHAKE);
-    int e = tls ? stream_starttls_server(s->io, tls) : ERR_TLS;
+    int e = tls ? stream_tls_server(s->io, tls) : ERR_TLS;
     tls_unref(tls);
     return e;
 }
@@ -372,6 +372,7 @@ static FIBER int whole_session(void *session)
 static FIBER void say_farewell(struct smtp_session *s, int e)
 {
     bool late = loop_now() >= s->ends;
+    if (s->service->tls_first && !stream_tls(s->io)->version) return; /* it would take our words for broken TLS */
     switch (e) {
     case ERR_TIMEOUT:
         say_line(s, 421, E(4, 4, 2), true, late ? S("this took too long") : S("waited too long for you"));

@@ -3,6 +3,7 @@ import email
 import email.policy
 import json
 import poplib
+import re
 import subprocess
 
 import post
@@ -202,3 +203,26 @@ def test_one_refused_recipient_stops_the_letter(server):
 def test_too_large_is_known_before_it_is_sent(server):
     r = send(server, text=b"x" * 70 * 30000)
     assert r.returncode == 69 and b"the server takes at most 1048576" in r.stderr
+
+
+# --- the record ---------------------------------------------------------------------------------------------------
+
+def journey(server, said):
+    """The events of the message whose id the server's words end with."""
+    message = re.search(r"\[([0-9a-v]{13})\]", said.decode()).group(1)
+    rows = post.until(lambda: (r := server.penny("trace", message, "--json", check=False)).returncode == 0 and json.loads(r.stdout))
+    assert {row["message"] for row in rows} == {message}
+    assert message in server.penny("trace", message).stdout
+    return [event for row in rows for event in row["events"]]
+
+
+def test_an_accepted_letter_can_be_traced(server):
+    events = journey(server, send(server, "--subject", "Grüße").stdout)
+    assert [e["event"] for e in events] == ["received", "delivered", "accepted"]
+    assert events[0]["tls"].startswith("TLSv1") and events[1]["address"] == BOB and events[2]["code"] == 250
+
+
+def test_a_refused_letter_can_be_traced(server):
+    events = journey(server, send(server, to="nobody@example.org").stderr)
+    assert [(e["event"], e["code"], e["status"]) for e in events] == [("refused", 550, "5.1.1")]
+    assert "nobody@example.org" in json.dumps(events)

@@ -140,11 +140,11 @@ static size_t markup(struct html *h, size_t i)
     return hides ? skip_inside(s, i, name) : i;
 }
 
-void mime_html_text(struct str text, size_t cap, struct buf *out)
+void mime_html_text(struct str html, size_t cap, struct buf *out)
 {
-    struct html h = {text, out, out->n, cap};
-    for (size_t i = 0; i < text.n && out->n - h.start + 4 <= cap && !out->failed;) {
-        if (text.p[i] == '<') {
+    struct html h = {html, out, out->n, cap};
+    for (size_t i = 0; i < html.n && out->n - h.start + 4 <= cap && !out->failed;) {
+        if (html.p[i] == '<') {
             size_t next = markup(&h, i);
             if (next > i) {
                 i = next;
@@ -152,9 +152,9 @@ void mime_html_text(struct str text, size_t cap, struct buf *out)
             }
         }
         uint32_t cp;
-        size_t n = text.p[i] == '&' ? entity(str_skip(text, i), &cp) : 0;
+        size_t n = html.p[i] == '&' ? entity(str_skip(html, i), &cp) : 0;
         if (n == 0) {
-            int size = utf8_next(str_skip(text, i), &cp);
+            int size = utf8_next(str_skip(html, i), &cp);
             n = size > 0 ? (size_t)size : 1;
         }
         if (!put_char(&h, cp)) return;
