@@ -97,6 +97,7 @@ const struct conf_setting config_table[] = {
     {LIST(config, plaintext_auth, config_check_prefixes, "Clients that may log in without TLS. Read again on SIGHUP.")},
     {BLOCK(config, limits, limits_table, "How much of what.")},
     {BLOCK(config, submission, submission_table, "How users' letters are treated.")},
+    {YES_NO(config, expn, "no", "Tell trusted clients on port 25 where an address leads (EXPN).")},
     {BLOCK(config, log, log_table, "What is written to stderr while it serves.")},
     {INT(config, loops, "0", 0, 256,
          "Threads that serve connections; 0: one less than there are processors, at least one.")},

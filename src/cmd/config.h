@@ -61,6 +61,7 @@ struct config {
     struct config_submission {
         bool hide_client;
     } submission;
+    bool expn;
     struct config_log {
         struct str level, format;
     } log;

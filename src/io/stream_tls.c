@@ -24,7 +24,25 @@ static void hand_over_input(struct stream *s)
     stream_drop_input(s);
 }
 
-static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name)
+/* Waits for the peer. Who is silent gives the permit back meanwhile, or a few who never say more would keep out everybody:
+ * *held tells whether it is still there afterwards. */
+static FIBER int wait_for_peer(struct stream *s, bool want_write, struct permits *p, bool *held)
+{
+    mono_us soon = loop_now() + SPAN_HANDSHAKE_SILENCE;
+    if (!*held || soon >= s->deadline) return conn_wait(s->conn, want_write, s->deadline);
+    int e = conn_wait(s->conn, want_write, soon);
+    if (e != ERR_TIMEOUT) return e;
+    permits_give(p);
+    *held = false;
+    e = conn_wait(s->conn, want_write, s->deadline);
+    if (!e) e = permits_take(p, s->deadline);
+    *held = e == 0;
+    return e;
+}
+
+/* *held: one of the permits p is ours; still so afterwards, unless the peer was silent. */
+static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name, struct permits *p,
+                           bool *held)
 {
     s->tls = tls_layer_new(tls, s->conn, server, server_name);
     hand_over_input(s);
@@ -33,7 +51,7 @@ static FIBER int handshake(struct stream *s, struct tls_context *tls, bool serve
         struct error detail = {0};
         int e = tls_layer_handshake(s->tls, &want_write, &detail);
         if (e == 0) break;
-        if (e == CONN_AGAIN) e = conn_wait(s->conn, want_write, s->deadline);
+        if (e == CONN_AGAIN) e = wait_for_peer(s, want_write, p, held);
         if (e == 0) continue;
         if (detail.code && (s->detail = malloc(sizeof detail))) *s->detail = detail;
         return stream_fail(s, e);
@@ -76,8 +94,9 @@ FIBER int stream_tls_server(struct stream *s, struct tls_context *tls)
     struct permits *p = loop_handshakes(loop_self());
     if (!e) e = permits_take(p, s->deadline);
     if (e) return stream_fail(s, e);
-    e = handshake(s, tls, true, STR_NONE);
-    permits_give(p);
+    bool held = true;
+    e = handshake(s, tls, true, STR_NONE, p, &held);
+    if (held) permits_give(p);
     return e;
 }
 
@@ -85,7 +104,8 @@ FIBER int stream_starttls_client(struct stream *s, struct tls_context *tls, stru
 {
     int e = clean_slate(s);
     if (e) return e;
-    if (!tls_context_is_simulated(tls)) return handshake(s, tls, false, server_name);
+    bool held = false; /* clients need no permit */
+    if (!tls_context_is_simulated(tls)) return handshake(s, tls, false, server_name, NULL, &held);
     *new_facts(s) = simulated;
     return 0;
 }

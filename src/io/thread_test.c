@@ -117,6 +117,45 @@ static void test_offload_order(void **state)
     world_free(w);
 }
 
+struct guest {
+    _Atomic int *there;
+    bool met;
+};
+
+static void wait_for_another(void *arg)
+{
+    struct guest *g = arg;
+    ++*g->there;
+    for (int i = 0; i < 20000 && *g->there < 2; i++) usleep(100);
+    g->met = *g->there == 2;
+}
+
+static FIBER void offload_guest(void *arg) { offload(wait_for_another, arg); }
+
+/* Two jobs at once where one thread is idle: the second must not wait behind the first. */
+static FIBER void offload_two(void *arg)
+{
+    _Atomic int there = 0;
+    struct guest g[2] = {{&there, false}, {&there, false}};
+    struct scope s;
+    int n = 0;
+    (void)arg;
+    offload(square, &n);
+    fiber_sleep(SECONDS(1) / 20); /* the thread goes idle */
+    scope_init(&s);
+    for (int i = 0; i < 2; i++) fiber_spawn(&s, offload_guest, &g[i]);
+    scope_join(&s);
+    assert_true(g[0].met && g[1].met);
+}
+
+static void test_offload_side_by_side(void **state)
+{
+    (void)state;
+    struct world *w = world_real(2);
+    run(w, offload_two, NULL);
+    world_free(w);
+}
+
 /* ---- lanes ---- */
 
 struct counter {
@@ -347,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offload),
         cmocka_unit_test(test_offload_order),
+        cmocka_unit_test(test_offload_side_by_side),
         cmocka_unit_test(test_lane_coalesces),
         cmocka_unit_test(test_lane_loses_nothing),
         cmocka_unit_test(test_posts),

@@ -1,5 +1,5 @@
 /* TLS over real sockets: streams of ours at both ends, and the clients of others (openssl, Python) at ours: versions,
- * names, tickets, a verified certificate, bytes slipped in before the handshake, garbage, and a reload underway. */
+ * names, tickets, a verified certificate, bytes slipped in before the handshake or come early, garbage, a reload. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -265,6 +265,108 @@ static FIBER void reload_underway(struct fixture *f)
     arena_free(a);
 }
 
+/* ---- TLS behind a PROXY header, which brings the first bytes of it along ---- */
+
+#define HEADER "PROXY UNKNOWN\r\n"
+
+enum { HEADER_LENGTH = sizeof HEADER - 1, NOTHING_CUT = 60000 };
+
+struct behind_header {
+    struct fixture *f;
+    struct stream *us, *them;
+    size_t came; /* with the header */
+    int outcome;
+};
+
+static FIBER void serve_behind_header(void *arg)
+{
+    struct behind_header *b = arg;
+    struct str bytes, line;
+    assert_int_equal(stream_peek(b->us, &bytes), 0);
+    assert_true(str_starts(bytes, S(HEADER)));
+    stream_take(b->us, HEADER_LENGTH);
+    b->came = stream_buffered(b->us).n;
+    stream_deadline(b->us, loop_now() + SECONDS(30));
+    b->outcome = stream_tls_server(b->us, b->f->server);
+    if (b->outcome == 0) {
+        assert_string_equal(stream_tls(b->us)->version, "TLSv1.3");
+        stream_write(b->us, S("220 ready\r\n"));
+        assert_int_equal(stream_line(b->us, 100, &line), 0);
+        assert_true(str_eq(line, S("NOOP")));
+        assert_int_equal(stream_bytes_in(b->us), HEADER_LENGTH + strlen("NOOP\r\n"));
+        stream_write(b->us, S("250 fine\r\n"));
+    }
+    stream_close(b->us);
+}
+
+/* Serves what the client says over a pipe of `capacity` bytes: so many come at once. */
+static FIBER struct behind_header behind_header(struct fixture *f, size_t capacity,
+                                                FIBER void (*client)(struct behind_header *b))
+{
+    struct arena *a = arena_new(NULL, 0);
+    struct behind_header b = {.f = f};
+    struct scope s;
+    stream_pair(a, capacity, &b.us, &b.them);
+    stream_deadline(b.them, loop_now() + SECONDS(30));
+    scope_init(&s);
+    fiber_spawn(&s, serve_behind_header, &b);
+    client(&b);
+    scope_join(&s);
+    arena_free(a);
+    return b;
+}
+
+static FIBER void shake_behind_header(struct behind_header *b)
+{
+    stream_write(b->them, S(HEADER));
+    assert_int_equal(stream_starttls_client(b->them, b->f->client, S("mail.example")), 0);
+    expect(b->them, "", "220 ready"); /* else, through a pipe this narrow, both ends would wait to be read */
+    expect(b->them, "NOOP\r\n", "250 fine");
+    stream_close(b->them);
+}
+
+static FIBER void hello_at_every_cut(struct fixture *f)
+{
+    struct behind_header whole = behind_header(f, NOTHING_CUT, shake_behind_header);
+    assert_int_equal(whole.outcome, 0);
+    assert_in_range(whole.came, 100, 2000);
+    for (size_t n = 0; n < whole.came; n++) {
+        struct behind_header cut = behind_header(f, HEADER_LENGTH + n, shake_behind_header);
+        assert_int_equal(cut.outcome, 0);
+        assert_int_equal(cut.came, n);
+    }
+}
+
+static FIBER void speak_plainly(struct behind_header *b)
+{
+    stream_write(b->them, S(HEADER "EHLO client.example\r\n"));
+    assert_int_equal(stream_flush(b->them), 0);
+    struct str line;
+    assert_int_equal(stream_line(b->them, 1000, &line), ERR_EOF); /* behind an alert */
+    stream_close(b->them);
+}
+
+static FIBER void leave_in_the_hello(struct behind_header *b)
+{
+    stream_write(b->them, S(HEADER "\x16\3\1\1\0\1\0"));
+    stream_close(b->them);
+}
+
+static FIBER void leave_behind_header(struct behind_header *b)
+{
+    stream_write(b->them, S(HEADER));
+    stream_close(b->them);
+}
+
+static FIBER void no_hello(struct fixture *f)
+{
+    assert_int_equal(behind_header(f, NOTHING_CUT, speak_plainly).outcome, ERR_TLS);
+    assert_int_equal(behind_header(f, NOTHING_CUT, leave_in_the_hello).outcome, ERR_EOF);
+    assert_int_equal(behind_header(f, NOTHING_CUT, leave_behind_header).outcome, ERR_EOF);
+}
+
+static void test_hello_with_header(void **state) { run_client(*state, hello_at_every_cut); }
+static void test_no_hello(void **state) { run_client(*state, no_hello); }
 static void test_big_letters(void **state) { run_client(*state, big_letters); }
 static void test_slipped_in(void **state) { run_client(*state, slipped_in); }
 static void test_garbage(void **state) { run_client(*state, garbage); }
@@ -333,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_big_letters), T(test_slipped_in), T(test_garbage), T(test_reload), T(test_openssl), T(test_python),
+        T(test_hello_with_header), T(test_no_hello),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,7 @@ enum {
 #define TIMEOUT_SMTP_SESSION HOURS(4)       /* all of a connection */
 #define TIMEOUT_SMTP_WRITE MINUTES(5)
 #define TIMEOUT_TLS_HANDSHAKE MINUTES(1)
+#define SPAN_HANDSHAKE_SILENCE SECONDS(1)   /* a peer silent for longer leaves its place among LIMIT_HANDSHAKES to others */
 #define TIMEOUT_PROXY SECONDS(10)           /* for a load balancer to say its header */
 #define TIMEOUT_FAREWELL SECONDS(10)        /* for a last 421 to be sent */
 #define TIMEOUT_DNS_QUERY SECONDS(5)        /* one try at one server */

@@ -219,7 +219,8 @@ static int over_limit(struct error *e, const char *span, int64_t limit, utc_us e
     char text[40];
     struct buf b = BUF_OVER(text);
     time_put_rfc3339(&b, ends);
-    return error_set(e, ERR_DENIED, "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span, STR_FMT(buf_str(&b)));
+    return error_set(e, ERR_DENIED, "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span,
+                     STR_FMT(buf_str(&b)));
 }
 
 static int count_submission(struct store *s, const struct acceptance *a, struct error *e)
@@ -230,8 +231,10 @@ static int count_submission(struct store *s, const struct acceptance *a, struct 
     account->usage = submission_roll(account->usage, a->received_at);
     account->usage.hour += a->submitted_recipients;
     account->usage.day += a->submitted_recipients;
-    if (a->per_hour && account->usage.hour > a->per_hour) return over_limit(e, "n hour", a->per_hour, account->usage.hour_ends);
-    if (a->per_day && account->usage.day > a->per_day) return over_limit(e, " day", a->per_day, account->usage.day_ends);
+    if (a->per_hour && account->usage.hour > a->per_hour)
+        return over_limit(e, "n hour", a->per_hour, account->usage.hour_ends);
+    if (a->per_day && account->usage.day > a->per_day)
+        return over_limit(e, " day", a->per_day, account->usage.day_ends);
     rows_touch_submission(s, account);
     return 0;
 }

@@ -24,7 +24,7 @@ enum {
     GROUP_BYTES = 8 << 20,       /* bytes of its bodies, */
     GROUP_US = 20000,            /* and of its statements (store.md, "Group commit without timers") */
     WAL_FRAME = 4096 + 24,
-    WAL_WORTH = 32 << 20,         /* bytes of WAL before a passive checkpoint is worth its syncs */
+    WAL_WORTH = 8 << 20,         /* bytes of WAL before a passive checkpoint is worth its syncs */
     WAL_MOST = 64 << 20,         /* bytes of WAL that close the gate for readers */
     TRACES_WAITING = 10000,      /* rows of refusals in memory; then they are only counted */
     TRACES_DUE = 256,            /* so many are a group of their own */

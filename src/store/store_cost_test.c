@@ -6,7 +6,7 @@
 
 #include "store/testing.h"
 
-enum { GROUPS = 700, GROUP_MAX = 32, LETTER = 10240 };
+enum { GROUPS = 60, GROUP_MAX = 32, LETTER = 10240 };
 
 struct cpu { /* of a thread, in microseconds */
     double user, system;
@@ -109,7 +109,7 @@ static void run_on_new_loop(struct testing *t, void (*fn)(void *), void *arg)
 static void one_size(struct cost *c, int group, double rows_most, double statements_most)
 {
     c->group = group;
-    c->rounds = group == 1 ? 2 : GROUPS;
+    c->rounds = group == 1 ? GROUPS * 4 : GROUPS;
     struct store_stats before = store_stats(c->t.store);
     run_on_new_loop(&c->t, measure, c);
     struct store_stats after = store_stats(c->t.store);

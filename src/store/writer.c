@@ -237,8 +237,8 @@ static size_t run_group(struct store *s, struct job **jobs, size_t n)
 
 /* ---- the WAL ---- */
 
-/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too long they
- * wait for a moment. If even that did not help (a long read apart) it may grow as much again. */
+/* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too
+ * long they wait for a moment. If even that did not help (a long read apart) it may grow as much again. */
 static void checkpoint(struct store *s)
 {
     struct writer *w = &s->writer;
@@ -248,7 +248,8 @@ static void checkpoint(struct store *s)
     if ((frames - w->wal_gate) * WAL_FRAME > WAL_MOST) readers_close_gate(s);
     bool gate = s->readers.closed, whole = false;
     if (gate ? !readers_gone(s) : (frames - w->wal_checkpointed) * WAL_FRAME < WAL_WORTH) return;
-    if (db_checkpoint(w->db, &whole, NULL) == ERR_NO_SPACE && space_release(s->space)) db_checkpoint(w->db, &whole, NULL);
+    if (db_checkpoint(w->db, &whole, NULL) == ERR_NO_SPACE && space_release(s->space))
+        db_checkpoint(w->db, &whole, NULL);
     w->wal_checkpointed = frames;
     if (gate && !whole) w->wal_gate = frames;
     s->count.checkpoints++;

@@ -4,10 +4,9 @@
 #include <crypt.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/map.h"
-#include "base/utf8.h"
 #include "mail/limits.h"
+#include "mail/unicode.h"
 #include "trust/rate.h"
 
 enum { REMEMBERED_MAX = 20000, SCRAM_PACKED = 16 + 4 + 2 * SHA256_SIZE };
@@ -92,20 +91,18 @@ static bool unpack_keys(struct str packed, struct scram_keys *k)
     return true;
 }
 
-static int check_new_password(struct str password, struct error *e)
+static int prepare_password(struct arena *a, struct str typed, struct str *password, struct error *e) /* RFC 8265 §4.2 */
 {
-    if (password.n == 0) return error_set(e, ERR_SYNTAX, "the password is empty");
-    if (password.n > LIMIT_PASSWORD) return error_set(e, ERR_TOO_LONG, "the password is longer than %d bytes", LIMIT_PASSWORD);
-    if (!utf8_valid(password)) return error_set(e, ERR_SYNTAX, "the password is not UTF-8");
-    for (size_t i = 0; i < password.n; i++)
-        if ((unsigned char)password.p[i] < 0x20 || password.p[i] == 0x7f)
-            return error_set(e, ERR_SYNTAX, "the password has control characters");
-    return 0;
+    int r = password_prepare(a, typed, password);
+    if (r == ERR_TOO_LONG) return error_set(e, r, "the password is longer than %d bytes", LIMIT_PASSWORD);
+    if (r && typed.n == 0) return error_set(e, r, "the password is empty");
+    return r ? error_set(e, r, "the password has control characters, or is not UTF-8") : 0;
 }
 
-FIBER int login_make_credential(struct world *w, struct arena *a, struct str password, struct credential_data *out, struct error *e)
+FIBER int login_make_credential(struct world *w, struct arena *a, struct str typed, struct credential_data *out, struct error *e)
 {
-    int r = check_new_password(password, e);
+    struct str password;
+    int r = prepare_password(a, typed, &password, e);
     if (r) return r;
 
     struct derive_job *d = arena_new_of(a, struct derive_job);
