@@ -18,7 +18,7 @@ static FIBER int credential_of(const struct admin *admin, const json_t *request,
 static FIBER int add(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
     struct new_account n = {.name = request_text(request, "name"), .quota_bytes = request_int(request, "quota", 0)};
-    int64_t id;
+    int64_t id = 0;
     int error = admin_address(a, request_text(request, "address"), &n.shown, &n.key, e);
     if (!error && n.quota_bytes < 0) error = error_set(e, ERR_SYNTAX, "a quota cannot be negative");
     if (!error) error = credential_of(admin, request, a, &n.credential, e);
@@ -45,7 +45,7 @@ static int account_of(const struct admin *admin, const json_t *request, struct a
 static FIBER int password(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
     struct credential_data c = {0};
-    int64_t id;
+    int64_t id = 0;
     int error = account_of(admin, request, a, &id, e);
     if (!error && str_is_none(request_text(request, "password")))
         error = error_set(e, ERR_SYNTAX, "there is no password in the request");
@@ -67,7 +67,7 @@ static FIBER int change(const struct admin *admin, const json_t *request, struct
 
 static FIBER int remove_account(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
-    int64_t id;
+    int64_t id = 0;
     int error = account_of(admin, request, a, &id, e);
     return error ? error : store_account_remove(admin->store, id, e);
 }
@@ -128,7 +128,7 @@ static FIBER int put_mailboxes(struct json *j, const struct admin *admin, struct
 
 static FIBER int show(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
-    int64_t id;
+    int64_t id = 0;
     int error = account_of(admin, request, a, &id, e);
     if (error) return error;
     struct listing l = {.a = a, .directory = store_directory(admin->store)};

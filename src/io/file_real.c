@@ -71,7 +71,7 @@ static int real_writev(struct file *f, const struct iovec *v, int n, int64_t off
             v++;
             n--;
         }
-        if (n == 0) return 0;
+        if (n <= 0) return 0;
         ssize_t put = done == 0 ? pwritev(fd_of(f), v, n < IOV_MAX ? n : IOV_MAX, offset) /* a group is one call */
                                 : pwritev(fd_of(f), part, rest_of(v, n, done, part, 64), offset);
         if (put < 0 && errno == EINTR) continue;

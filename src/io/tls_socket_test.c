@@ -342,7 +342,7 @@ static FIBER void speak_plainly(struct behind_header *b)
     stream_write(b->them, S(HEADER "EHLO client.example\r\n"));
     assert_int_equal(stream_flush(b->them), 0);
     struct str line;
-    assert_int_equal(stream_line(b->them, 1000, &line), ERR_EOF); /* behind an alert */
+    assert_int_equal(stream_line(b->them, 1000, &line), ERR_EOF);
     stream_close(b->them);
 }
 

@@ -43,6 +43,7 @@ int accept_place(struct store *s, struct job **jobs, size_t n)
         if (r) {
             jobs[i]->result = r == ERR_NO_SPACE ? r : ERR_UNAVAILABLE;
             jobs[i]->error = e;
+            jobs[i]->error.code = jobs[i]->result;
         } else {
             *body_placed(a->body) = w->records[k++].place;
             jobs[i]->placed = true;

@@ -100,6 +100,15 @@ struct read {
     struct error error;
 };
 
+/* What the caller is told: a disk that failed is no concern of a client's. */
+static int result_of(const struct read *r, struct error *e)
+{
+    int result = r->result == ERR_IO || r->result == ERR_CONFLICT ? ERR_UNAVAILABLE : r->result;
+    if (result < 0 && e) *e = r->error;
+    if (result < 0 && e) e->code = result;
+    return result;
+}
+
 static void run(void *arg)
 {
     struct read *r = arg;
@@ -120,8 +129,7 @@ FIBER int store_read(struct store *s, int (*fn)(struct store *s, struct db *db, 
     enter(s);
     offload(run, &r);
     leave(s);
-    if (r.result < 0 && e) *e = r.error.code ? r.error : (struct error){.code = r.result};
-    return r.result == ERR_IO ? ERR_UNAVAILABLE : r.result;
+    return result_of(&r, e);
 }
 
 /* ---- the long read ---- */
@@ -163,8 +171,7 @@ FIBER int store_read_apart(struct store *s, int (*fn)(struct store *s, struct db
 {
     struct read r = {.store = s, .fn = fn, .arg = arg};
     offload(run_apart, &r);
-    if (r.result < 0 && e) *e = r.error;
-    return r.result == ERR_IO ? ERR_UNAVAILABLE : r.result;
+    return result_of(&r, e);
 }
 
 bool readers_end_apart(struct store *s)

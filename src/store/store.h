@@ -166,7 +166,8 @@ struct submission_usage {
 struct submission_usage store_submission_usage(struct store *s, int64_t account, utc_us now);
 
 /* For a letter that may be streamed: its envelope, which is kept beside it in its pack so that a mailbox can be rebuilt
- * from packs alone. Before the first body_write(); letters in memory get it from the acceptance. */
+ * from packs alone. Before the body_write() that passes LIMIT_BODY_MEMORY; letters in memory get it from the
+ * acceptance. */
 void body_envelope(struct body *b, const struct reverse_path *from, const struct trace_recipient *r, size_t n,
                    utc_us received_at);
 

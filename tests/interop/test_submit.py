@@ -1,8 +1,10 @@
 """Letters handed in by other people's programs, on 587, 465 and 25, come out of the mailbox byte for byte."""
+import base64
 import smtplib
 import socket
 import ssl
 import subprocess
+import unicodedata
 
 import post
 import pytest
@@ -169,3 +171,12 @@ def test_lmtp_answers_for_each_recipient(server, mailbox):
         assert [s.getreply()[0] for _ in range(2)] == [250, 250]
     (stored,) = mailbox()
     post.assert_arrived(stored, sent)
+
+
+def test_a_password_is_the_same_however_it_is_typed(server):
+    """RFC 8265: composed and decomposed letters are one."""
+    server.penny("account", "add", "dana@example.org", "--password-stdin", input=unicodedata.normalize("NFD", "pässwörd für alle") + "\n")
+    with smtplib.SMTP_SSL("127.0.0.1", server.ports["submissions"], timeout=60, context=trust(server)) as s:
+        s.ehlo()
+        plain = "\0dana@example.org\0" + unicodedata.normalize("NFC", "pässwörd für alle")
+        assert s.docmd("AUTH", "PLAIN " + base64.b64encode(plain.encode()).decode())[0] == 235

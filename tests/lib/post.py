@@ -69,11 +69,11 @@ class Dns:
 
 
 class Penny:
-    """A server of our own in a throwaway folder: setup, more accounts, serve."""
+    """A server of our own in a throwaway folder: setup, more accounts, serve. listen: more settings for every listen block."""
 
     KINDS = ("smtp", "submission", "submissions", "lmtp", "pop3", "pop3s")
 
-    def __init__(self, accounts=("alice@example.org", "bob@example.org"), config="", dns=None):
+    def __init__(self, accounts=("alice@example.org", "bob@example.org"), config="", dns=None, listen=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="penny-"))
         self.config = self.folder / "penny.conf"
         self.ports = {kind: free_port() for kind in self.KINDS}
@@ -85,7 +85,7 @@ class Penny:
         with self.config.open("a") as f:
             f.write(f'\nresolver {{ servers = {{"127.0.0.1:{dns.port if dns else 9}"}} }}\n{config}\n')
             for kind, port in self.ports.items():
-                f.write(f'listen "{kind}" {{ address = {{"127.0.0.1:{port}"}} }}\n')
+                f.write(f'listen "{kind}" {{ address = {{"127.0.0.1:{port}"}} {listen} }}\n')
         for account in others:
             self.account(account)
 
