@@ -260,6 +260,23 @@ static void roles_are_always_there(struct office *o)
                 HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<postmaster@[198.51.100.2]>\nS: 550 5.7.1\n" QUIT);
 }
 
+/* A thousand recipients with the longest addresses and DSN parameters there may be: within every limit, so it is taken. */
+static void largest_envelope(struct office *o)
+{
+    struct buf *script = buf_in(o->arena, 2 << 20);
+    char detail[226], original[481];
+    memset(detail, 'd', sizeof detail - 1);
+    memset(original, 'o', sizeof original - 1);
+    detail[sizeof detail - 1] = original[sizeof original - 1] = 0;
+    buf_lit(script, HELLO "C: MAIL FROM:<>\nS: 250\n");
+    for (int i = 0; i < LIMIT_RECIPIENTS; i++)
+        buf_printf(script, "C: RCPT TO:<bob+%04d%s@example.org> ORCPT=rfc822;%s\nS: 250\n", i, detail, original);
+    buf_lit(script, "C: DATA\nS: 354\n" LETTER "S: 250 2.0.0\n" QUIT);
+    buf_char(script, 0);
+    assert_false(script->failed);
+    office_talk(o, stranger_ip, 25, script->p);
+}
+
 #define TEST(name) \
     static void test_##name(void **state) \
     { \
@@ -277,6 +294,7 @@ TEST(disabled_in_session)
 TEST(salts_tell_nothing)
 TEST(strays_are_not_recorded)
 TEST(roles_are_always_there)
+TEST(largest_envelope)
 
 int main(void)
 {
@@ -286,7 +304,7 @@ int main(void)
         cmocka_unit_test(test_limit_is_shared),          cmocka_unit_test(test_limit_is_shared_to_the_end),
         cmocka_unit_test(test_trusted_without_limit),    cmocka_unit_test(test_disabled_in_session),
         cmocka_unit_test(test_salts_tell_nothing),       cmocka_unit_test(test_strays_are_not_recorded),
-        cmocka_unit_test(test_roles_are_always_there),
+        cmocka_unit_test(test_roles_are_always_there),   cmocka_unit_test(test_largest_envelope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

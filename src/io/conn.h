@@ -47,8 +47,8 @@ struct stream *stream_over(struct conn *c);
 /* The TLS layer: OpenSSL over a conn through a BIO of ours, never waiting inside the library. */
 struct tls_layer;
 struct tls_layer *tls_layer_new(struct tls_context *t, struct conn *c, bool server, struct str server_name);
-/* Bytes of the peer's, read from the connection before there was a layer: it takes them (a copy) before any others. Once,
- * before the first step. */
+/* Bytes of the peer's, read from the connection before there was a layer: it takes them (a copy) before any others.
+ * Once, before the first step. */
 void tls_layer_feed(struct tls_layer *l, struct str bytes);
 /* One step: 0 done, CONN_AGAIN with *want_write telling what to wait for, ERR_TLS, ERR_EOF. */
 int tls_layer_handshake(struct tls_layer *l, bool *want_write, struct error *e);

@@ -41,9 +41,7 @@ static int bio_read(BIO *b, char *out, int n)
 {
     struct tls_layer *l = BIO_get_data(b);
     BIO_clear_retry_flags(b);
-    int64_t got = n <= 0     ? 0
-                  : l->fed.n ? take_fed(l, out, (size_t)n)
-                             : l->conn->ops->try_read(l->conn, out, (size_t)n);
+    int64_t got = n <= 0 ? 0 : l->fed.n ? take_fed(l, out, (size_t)n) : l->conn->ops->try_read(l->conn, out, (size_t)n);
     if (got > 0) return (int)got;
     if (got == CONN_AGAIN) BIO_set_retry_read(b);
     else if (got == 0 && n > 0) l->eof = true;

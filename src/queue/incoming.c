@@ -347,6 +347,7 @@ static void plan_all(struct planning *p)
     const struct route_target **done = arena_array(a, targets, sizeof *done);
     for (size_t i = 0; i < n; i++) {
         size_t loops = 0;
+        if (!address_is_null(rcpt[i].route->missing)) record_missing(&p->record, (uint32_t)i, rcpt[i].route->missing);
         for (size_t t = 0; t < rcpt[i].route->n; t++) {
             const struct route_target *target = &rcpt[i].route->targets[t];
             if (is_loop(p->in, target->final)) {

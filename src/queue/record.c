@@ -44,6 +44,19 @@ void record_delivered(struct record *r, uint32_t recipient, struct address final
            });
 }
 
+void record_missing(struct record *r, uint32_t recipient, struct address missing)
+{
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = TRACE_REFUSED,
+               .recipient = (int32_t)recipient,
+               .address = address_str(r->arena, missing),
+               .code = 550,
+               .status = E(5, 1, 1),
+               .text = S("an alias leads here, but there is no such address"),
+           });
+}
+
 void record_accepted(struct record *r)
 {
     add(r, (struct trace_event){.at = r->at, .kind = TRACE_ACCEPTED, .recipient = -1, .code = 250, .status = E(2, 0, 0)});

@@ -41,7 +41,7 @@ static void add_target(struct walk *w, struct address final, const struct direct
 
 static void add_account(struct walk *w, struct address final, const struct directory_account *account)
 {
-    if (account->disabled) w->disabled = true;
+    if (account->disabled && !w->route->role) w->disabled = true; /* a role's mail always has a place, RFC 5321 §4.5.1 */
     else add_target(w, final, account);
 }
 
@@ -59,7 +59,7 @@ static void expand_alias(struct walk *w, const struct directory_alias *alias, st
     for (size_t i = 0; i < alias->n_targets && !w->too_many; i++) {
         struct address target = with_detail(w, alias->targets[i], detail);
         if (!address_key_eq(alias->targets[i], alias->key)) {
-            expand(w, target, depth + 1);
+            if (!expand(w, target, depth + 1)) w->route->missing = target;
             continue;
         }
         const struct directory_account *own = directory_account(w->directory, alias->key);

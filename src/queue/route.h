@@ -25,6 +25,7 @@ struct route {
     bool foreign;         /* some target is not ours: itself, or where an alias leads */
     struct route_target *targets; /* deduplicated by final address */
     size_t n;
+    struct address missing; /* an alias leads to this address of ours, which does not exist; empty: none. Others were found */
 };
 
 /* rcpt: as RCPT said it. our_address: the address the client talks to (postmaster@[it] is ours), family 0 if unknown. size: SIZE of MAIL or

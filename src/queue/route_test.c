@@ -24,6 +24,7 @@ static const char town[] = "domain example.org\n"
                            "alias two@example.org -> one@example.org\n"
                            "alias one@example.org -> two@example.org\n"
                            "alias dead@example.org -> off@example.org\n"
+                           "alias abuse@caught.example -> off@example.org\n"
                            "alias half@example.org -> off@example.org alice@example.org\n"
                            "alias nowhere@example.org -> nobody@example.org\n"
                            "alias fullteam@example.org -> over@example.org alice@example.org\n"
@@ -57,6 +58,7 @@ static const struct {
     {"nowhere@example.org", "550 5.1.1", -1},
     {"off@example.org", "550 5.2.1", -1},
     {"dead@example.org", "550 5.2.1", -1},
+    {"abuse@caught.example", "off@example.org", -1},
     {"one@example.org", "550 5.4.6", -1},
     {"a@elsewhere.example", "!a@elsewhere.example", -1},
     {"a@[192.0.2.9]", "!a@[192.0.2.9]", -1},
@@ -132,6 +134,22 @@ static void test_relay_is_told_from_forwarding(void **state)
     arena_free(a);
 }
 
+static void test_missing_target_is_named(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(NULL, 0);
+    struct directory *d = directory_fixture(a, "domain example.org\naccount alice@example.org\n"
+                                               "alias team@example.org -> gone@example.org alice@example.org\n");
+    struct route r;
+    route_resolve(a, d, &rules, typed(a, "team@example.org"), own_address, -1, &r);
+    assert_str(shown(a, &r), S("alice@example.org"));
+    assert_str(address_str(a, r.missing), S("gone@example.org"));
+    route_resolve(a, d, &rules, typed(a, "alice@example.org"), own_address, -1, &r);
+    assert_true(address_is_null(r.missing));
+    directory_unref(d);
+    arena_free(a);
+}
+
 /* A chain of aliases as deep as allowed, and one deeper. */
 static void test_depth(void **state)
 {
@@ -189,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_look_up),
         cmocka_unit_test(test_relay_is_told_from_forwarding),
+        cmocka_unit_test(test_missing_target_is_named),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_a_web_of_aliases_ends),
     };

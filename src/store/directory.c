@@ -192,9 +192,9 @@ const struct directory *directory_ref(const struct directory *d)
     return d;
 }
 
-void directory_unref(const struct directory *constant)
+void directory_unref(const struct directory *snapshot)
 {
-    struct directory *d = (struct directory *)(uintptr_t)constant;
+    struct directory *d = (struct directory *)(uintptr_t)snapshot;
     if (!d || atomic_fetch_sub(&d->refs, 1) != 1) return;
     for (size_t t = 0; t < TABLES; t++)
         for (size_t i = 0; i < SHARDS; i++) shard_unref(d->shards[t][i]);

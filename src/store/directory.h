@@ -8,7 +8,7 @@
 #include "mail/address.h"
 
 struct directory;
-void directory_unref(const struct directory *d);
+void directory_unref(const struct directory *snapshot);
 const struct directory *directory_ref(const struct directory *d);
 
 struct directory_domain {

@@ -27,7 +27,8 @@ static void *grown(void *p, size_t *cap, size_t need, size_t size)
 
 void pack_path(const struct packs *p, int64_t id, char out[PACK_PATH])
 {
-    struct buf b = {.p = out, .cap = PACK_PATH, .max = PACK_PATH};
+    struct buf b = {.cap = PACK_PATH, .max = PACK_PATH};
+    b.p = out;
     buf_printf(&b, "%s/", p->folder);
     id_put(&b, id);
     buf_add(&b, str_of(".pack", sizeof ".pack")); /* with its NUL */
@@ -159,7 +160,8 @@ struct pack_durable packs_durable(struct packs *p) { return p->durable; }
 /* FOLDER/lost, FOLDER/lost/NAME or FOLDER/lost/NAME.try. */
 static bool lost_path(const struct packs *p, struct str name, int try, char out[PACK_PATH])
 {
-    struct buf b = {.p = out, .cap = PACK_PATH, .max = PACK_PATH};
+    struct buf b = {.cap = PACK_PATH, .max = PACK_PATH};
+    b.p = out;
     buf_printf(&b, "%s/lost", p->folder);
     if (name.n) buf_char(&b, '/');
     buf_add(&b, name);

@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 enum {
-    RECORD_MAX = 1 << 20,    /* bytes of one payload: LIMIT_RECIPIENTS recipients with DSN parameters fit */
+    RECORD_MAX = 2 << 20,    /* bytes of one payload: LIMIT_RECIPIENTS recipients with DSN parameters fit */
     RECORD_TEXT = 512,       /* bytes of an event's text that are kept */
     RECORD_SUBJECT = 255,
     PLACE_MAX = 64,

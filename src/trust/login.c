@@ -162,7 +162,7 @@ static void remember(struct login *l, const struct directory_credential *c, stru
 
 static bool is_counted(const struct login *l, struct ip client)
 {
-    return client.family != 0 && !ip_is_loopback(client) && !(l->o.trusted && l->o.trusted(l->o.arg, client));
+    return !ip_is_loopback(client) && !(l->o.trusted && l->o.trusted(l->o.arg, client));
 }
 
 static struct str address_of(struct arena *a, struct ip client)

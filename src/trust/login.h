@@ -24,6 +24,6 @@ void login_free(struct login *l);
 const struct sasl_accounts *login_accounts(struct login *l);
 
 /* A password's hash and keys, for storing; in `a`. Runs off the loop, about 50 ms. ERR_TOO_LONG, ERR_SYNTAX (empty, control characters, not UTF-8). */
-FIBER int login_make_credential(struct world *w, struct arena *a, struct str password, struct credential_data *out, struct error *e);
+FIBER int login_make_credential(struct world *w, struct arena *a, struct str typed, struct credential_data *out, struct error *e);
 
 #endif

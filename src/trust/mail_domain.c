@@ -26,6 +26,7 @@ FIBER enum mail_domain mail_domain_check(struct resolver *r, struct arena *a, st
 }
 
 enum { NAMES_TRIED = 3, ADDRESSES_TRIED = 16 };
+#define SPAN_CLIENT_NAME SECONDS(10) /* then no further name is tried: a slow DNS must not hold up the letter */
 
 static FIBER bool leads_back(struct resolver *r, struct arena *a, struct str name, struct ip client)
 {
@@ -41,8 +42,9 @@ static FIBER bool leads_back(struct resolver *r, struct arena *a, struct str nam
 FIBER struct str mail_client_name(struct resolver *r, struct arena *a, struct ip client)
 {
     struct dns_answer ptr;
+    mono_us enough = loop_now() + SPAN_CLIENT_NAME;
     if (dns_query_ptr(r, a, client, &ptr) != 0 || ptr.status != DNS_OK) return S("");
-    for (size_t i = 0; i < ptr.n && i < NAMES_TRIED; i++)
+    for (size_t i = 0; i < ptr.n && i < NAMES_TRIED && loop_now() < enough; i++)
         if (ptr.records[i].type == DNS_PTR && leads_back(r, a, ptr.records[i].name, client)) return ptr.records[i].name;
     return S("");
 }

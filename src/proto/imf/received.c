@@ -96,12 +96,3 @@ size_t imf_count_received(struct str header)
     while (imf_find_field(header, S("Received"), &from, &field)) count++;
     return count;
 }
-
-bool imf_was_delivered_to(struct str header, struct str addr)
-{
-    struct imf_field field;
-    size_t from = 0;
-    while (imf_find_field(header, S("Delivered-To"), &from, &field))
-        if (str_ieq(str_trim(field.body), addr)) return true;
-    return false;
-}

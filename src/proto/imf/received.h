@@ -30,7 +30,4 @@ void imf_put_received(struct buf *b, const struct imf_received *r);
 
 size_t imf_count_received(struct str header);
 
-/* True when the header has "Delivered-To: addr" (ASCII case ignored; `addr` as address_put() writes it): a loop. */
-bool imf_was_delivered_to(struct str header, struct str addr);
-
 #endif

@@ -119,8 +119,6 @@ static void test_reading(void **state)
         S("Received: a\r\nreceived: b\r\n c\r\nX-Received: d\r\nDelivered-To: B+x@Y.org\r\nSubject: Received: e\r\n"
           "\r\nReceived: f\r\n");
     assert_int_equal(imf_count_received(header), 2);
-    assert_true(imf_was_delivered_to(header, S("b+x@y.org")));
-    assert_false(imf_was_delivered_to(header, S("b@y.org")));
 }
 
 int main(void)
