@@ -132,6 +132,29 @@ static int quota(struct program *p, int argc, char **argv)
     return ask_run(&q);
 }
 
+static int change_grant(struct program *p, int argc, char **argv, const char *op, const char *said)
+{
+    struct words w;
+    int code = program_words(p, argc, argv, NULL, 2, 2, &w);
+    if (code) return code;
+    struct ask q;
+    ask_begin(&q, p, op);
+    json_put_str(&q.json, "address", str_c(w.v[0]));
+    json_put_str(&q.json, "as", str_c(w.v[1]));
+    q.said = said;
+    return ask_run(&q);
+}
+
+static int grant(struct program *p, int argc, char **argv)
+{
+    return change_grant(p, argc, argv, "account.grant", "granted");
+}
+
+static int revoke(struct program *p, int argc, char **argv)
+{
+    return change_grant(p, argc, argv, "account.revoke", "revoked");
+}
+
 static int remove_account(struct program *p, int argc, char **argv)
 {
     struct words w;
@@ -143,7 +166,8 @@ int command_account(struct program *p, int argc, char **argv)
 {
     static const struct verb verbs[] = {
         {"add", add},         {"list", list},     {"show", show},   {"password", password},
-        {"disable", disable}, {"enable", enable}, {"quota", quota}, {"remove", remove_account}, {0},
+        {"disable", disable}, {"enable", enable}, {"quota", quota}, {"grant", grant},
+        {"revoke", revoke},   {"remove", remove_account}, {0},
     };
     return program_verb(p, verbs, argc, argv);
 }

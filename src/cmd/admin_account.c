@@ -72,6 +72,28 @@ static FIBER int remove_account(const struct admin *admin, const json_t *request
     return error ? error : store_account_remove(admin->store, id, e);
 }
 
+/* The account the request names and the address it may send as, or may no more. */
+static FIBER int change_grant(const struct admin *admin, const json_t *request, struct answer *a,
+                              FIBER int (*change_it)(struct store *s, int64_t id, struct address key, struct error *e),
+                              struct error *e)
+{
+    int64_t id = 0;
+    struct address shown, key;
+    int error = account_of(admin, request, a, &id, e);
+    if (!error) error = admin_address(a, request_text(request, "as"), &shown, &key, e);
+    return error ? error : change_it(admin->store, id, key, e);
+}
+
+static FIBER int grant(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
+{
+    return change_grant(admin, request, a, store_grant_add, e);
+}
+
+static FIBER int revoke(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
+{
+    return change_grant(admin, request, a, store_grant_remove, e);
+}
+
 /* ---- listing ---- */
 
 struct listing {
@@ -87,6 +109,17 @@ static void put_facts(struct json *j, const struct listing *l, const struct dire
     json_put_int(j, "quota", account->quota_bytes);
     json_put_int(j, "used", directory_used_bytes(l->directory, account->id));
     json_put_id(j, "id", account->id);
+}
+
+static void put_grants(struct json *j, const struct listing *l, const struct directory_account *account)
+{
+    json_put_array(j, "granted");
+    for (size_t i = 0; i < account->n_grants; i++) {
+        struct address key = account->grants[i];
+        struct address shown = {key.local, domain_shown(l->a->arena, key.domain)};
+        json_put_str(j, NULL, address_str(l->a->arena, shown));
+    }
+    json_put_end(j, ']');
 }
 
 static FIBER void put_account(const struct directory_account *account, void *arg)
@@ -135,8 +168,12 @@ static FIBER int show(const struct admin *admin, const json_t *request, struct a
     const struct directory_account *account = directory_account_by_id(l.directory, id);
     struct submission_usage usage = store_submission_usage(admin->store, id, clock_utc(admin->world));
     struct json *j = answer_row(a);
-    if (account) put_facts(j, &l, account);
-    else error = error_set(e, ERR_NOT_FOUND, "the account has just been removed");
+    if (account) {
+        put_facts(j, &l, account);
+        put_grants(j, &l, account);
+    } else {
+        error = error_set(e, ERR_NOT_FOUND, "the account has just been removed");
+    }
     directory_unref(l.directory);
     json_put_int(j, "submitted_this_hour", usage.hour);
     json_put_int(j, "submitted_today", usage.day);
@@ -149,5 +186,6 @@ const struct admin_op admin_account_ops[] = {
     {"account.add", add, "address"},           {"account.list", list, NULL},
     {"account.show", show, NULL},              {"account.password", password, "address"},
     {"account.change", change, "address"},     {"account.remove", remove_account, "address"},
+    {"account.grant", grant, "address"},       {"account.revoke", revoke, "address"},
     {0},
 };

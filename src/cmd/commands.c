@@ -14,7 +14,7 @@ const struct command commands[] = {
     {"account", command_account,
      "add ADDRESS [--password-stdin | --generate | --no-password] [--name NAME] [--quota SIZE] | list | show ADDRESS | "
      "password ADDRESS [--password-stdin | --generate] | disable ADDRESS | enable ADDRESS | "
-     "quota ADDRESS (SIZE | none) | remove ADDRESS",
+     "quota ADDRESS (SIZE | none) | grant ACCOUNT ADDRESS | revoke ACCOUNT ADDRESS | remove ADDRESS",
      "the people whose mail we keep", "penny-account"},
     {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",
      "addresses that stand for others", "penny-alias"},

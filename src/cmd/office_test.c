@@ -259,6 +259,39 @@ static void rights(struct office *o)
     assert_int_equal(office_trace_count(o, TRACE_REFUSED, 550), 4);
 }
 
+static FIBER void grant_boss(struct office *o, void *arg)
+{
+    const bool *granted = arg;
+    struct address boss = {S("boss"), S("example.org")};
+    struct error e = {0};
+    const struct directory *d = store_directory(o->store);
+    int64_t alice = directory_account(d, (struct address){S("alice"), S("example.org")})->id;
+    directory_unref(d);
+    assert_int_equal((*granted ? store_grant_add : store_grant_remove)(o->store, alice, boss, &e), 0);
+}
+
+static void granted_address(struct office *o)
+{
+    const char *refused = SIGNED_IN
+        "C: MAIL FROM:<boss@example.org>\nS: 550 5.7.1\nC: MAIL FROM:<alice@example.org>\nS: 250\n"
+        "C: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+        "C: From: <boss@example.org>\nC: \nC: x\nC: .\nS: 550 5.7.1\n" QUIT;
+    office_talk(o, stranger_ip, 587, refused);
+    office_do(o, grant_boss, &(bool){true});
+    office_talk(
+        o, stranger_ip, 587,
+        SIGNED_IN
+        "C: MAIL FROM:<Boss@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+        "C: From: The Boss <boss+news@example.org>\nC: \nC: x\nC: .\nS: 250\n"
+        "C: MAIL FROM:<bob@example.org>\nS: 550 5.7.1\n" QUIT);
+    struct office_mail m = office_mail(o, "bob@example.org");
+    assert_int_equal(m.n, 1);
+    assert_true(str_starts(m.text[0], S("Return-Path: <Boss@example.org>\r\n")));
+    office_do(o, grant_boss, &(bool){false});
+    office_talk(o, stranger_ip, 587, refused);
+    assert_int_equal(office_mail(o, "bob@example.org").n, 1);
+}
+
 static void hourly_limit(struct office *o)
 {
     const char *ten = SIGNED_IN
@@ -335,6 +368,7 @@ TEST(expn)
 TEST(full_disk)
 TEST(fix_ups)
 TEST(rights)
+TEST(granted_address)
 TEST(hourly_limit)
 TEST(foreign_recipients)
 TEST(guessing_passwords)
@@ -358,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_fix_ups),
         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_granted_address),
         cmocka_unit_test(test_hourly_limit),
         cmocka_unit_test(test_foreign_recipients),
         cmocka_unit_test(test_guessing_passwords),

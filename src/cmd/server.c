@@ -10,6 +10,7 @@
 #include "cmd/live.h"
 #include "io/listen.h"
 #include "maa/pop3.h"
+#include "mail/limits.h"
 #include "mda/plan.h"
 #include "msa/msa.h"
 #include "mta/mta.h"
@@ -44,7 +45,7 @@ struct server {
     struct login *login;
     struct queue queue;
     struct post_office post;
-    struct gate *gate;
+    struct gate *gate, *admin_gate;
     struct loop *loops[LOOPS_MAX];
     struct resolver *resolvers[LOOPS_MAX];
     int n_loops;
@@ -73,7 +74,8 @@ static bool login_trusts(void *server, struct ip client)
     return live_trusts(((struct server *)server)->live, client);
 }
 
-static bool port_exempts(struct ip peer, void *port) { return port_trusts(port, peer) || port_has_proxy(port, peer); }
+static bool port_exempts(struct ip peer, void *port) { return port_trusts(port, peer); }
+static bool port_meets_proxy(struct ip peer, void *port) { return port_has_proxy(port, peer); }
 
 static struct resolver *resolver_here(void *server)
 {
@@ -104,6 +106,7 @@ static int bind_port(struct server *s, struct port *p, const struct config_port 
         .refusal =
             is_pop3(config->kind) ? "-ERR [SYS/TEMP] too many connections\r\n" : "421 4.7.0 too many connections\r\n",
         .exempt = port_exempts,
+        .proxy = port_meets_proxy,
     };
     int error = listener_open(s->world, &o, &p->listener, e);
     if (error) error_prefix(e, "%s %.*s: ", fact->name, STR_FMT(config->written));
@@ -230,6 +233,7 @@ static void make_agents(struct server *s)
         gate_new(s->world, (struct listen_limits){.connections = (int)c->limits.connections,
                                                   .connections_per_address = (int)c->limits.connections_per_address,
                                                   .handshakes = (int)c->limits.handshakes});
+    s->admin_gate = gate_new(s->world, (struct listen_limits){.connections = LIMIT_ADMIN_CONNECTIONS});
     for (size_t i = 0; i < s->n_ports; i++) {
         if (is_pop3(s->ports[i].config->kind)) prepare_pop3(s, &s->ports[i]);
         else prepare_smtp(s, &s->ports[i]);
@@ -256,7 +260,7 @@ static void start_loops(struct server *s)
     }
     s->n_loops = wanted;
     for (int i = 0; i < wanted; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "loop-%d", i);
         loop_start(s->loops[i], name);
     }
@@ -270,7 +274,7 @@ int server_start(struct server *s, struct error *e)
     s->began = clock_mono(s->world);
     make_agents(s);
     start_loops(s);
-    listener_start(s->admin_listener, s->gate, s->loops, 1);
+    listener_start(s->admin_listener, s->admin_gate, s->loops, 1);
     for (size_t i = 0; i < s->n_ports; i++) {
         listener_start(s->ports[i].listener, s->gate, s->loops, s->n_loops);
         LOG(s->log, LOG_INFO, "serve.listening", F_STR("service", str_c(service_fact(s->ports[i].config->kind)->name)),
@@ -301,6 +305,7 @@ void server_stop(struct server *s)
     }
     login_free(s->login);
     gate_free(s->gate);
+    gate_free(s->admin_gate);
     if (s->store) store_close(s->store);
     live_free(s->live);
     arena_free(s->arena);

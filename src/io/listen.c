@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "io/stream_core.h"
 #include "io/world_core.h"
 #include "mail/limits.h"
 
@@ -72,16 +73,36 @@ static void visitor_leaves(struct gate *g, struct visitor *v)
     free(v);
 }
 
+/* One more of this address, unless it has too many: true, with *who for visitor_leaves (NULL: not counted). */
+static bool visitor_comes(struct gate *g, struct ip peer, bool counted, struct visitor **who)
+{
+    *who = NULL;
+    if (!counted) return true;
+    struct visitor *v = visitor_of(g, peer);
+    if (v->n++ < g->limits.connections_per_address) {
+        *who = v;
+        return true;
+    }
+    visitor_leaves(g, v);
+    return false;
+}
+
 /* Lets one more in: true, with *who to be given back by gate_leave (NULL: not counted per address). */
 static bool gate_enter(struct gate *g, struct ip peer, bool counted, struct visitor **who)
 {
     lock_take(g->lock);
-    *who = counted ? visitor_of(g, peer) : NULL;
-    bool in = g->connections < g->limits.connections;
-    if (*who) in = in && (*who)->n < g->limits.connections_per_address;
-    if (*who) (*who)->n++;
+    bool in = g->connections < g->limits.connections && visitor_comes(g, peer, counted, who);
     if (in) g->connections++;
-    else visitor_leaves(g, *who);
+    lock_give(g->lock);
+    return in;
+}
+
+/* One who is in turns out to be somebody else. */
+static bool gate_rename(struct gate *g, struct ip peer, bool counted, struct visitor **who)
+{
+    lock_take(g->lock);
+    visitor_leaves(g, *who);
+    bool in = visitor_comes(g, peer, counted, who);
     lock_give(g->lock);
     return in;
 }
@@ -116,6 +137,7 @@ static FIBER void serve(void *arg)
     free(arg);
     const struct listen_options *o = &a.listener->options;
     struct stream *s = stream_over(a.conn);
+    s->arrival = &a;
     struct tls_context *tls = o->tls ? o->tls(o->arg) : NULL;
     int failed = 0;
     if (tls) {
@@ -130,6 +152,19 @@ static FIBER void serve(void *arg)
         o->serve(s, o->arg);
     }
     if (a.listener->gate) gate_leave(a.listener->gate, a.visitor);
+}
+
+static bool is_counted(const struct listener *l, struct ip peer)
+{
+    if (!peer.family || ip_is_loopback(peer)) return false;
+    return !(l->options.exempt && l->options.exempt(peer, l->options.arg));
+}
+
+int stream_count_as(struct stream *s, struct ip named)
+{
+    struct arrival *a = s->arrival;
+    if (!a || !a->listener->gate) return 0;
+    return gate_rename(a->listener->gate, named, is_counted(a->listener, named), &a->visitor) ? 0 : ERR_BUSY;
 }
 
 static void turn_away(struct listener *l, struct conn *c)
@@ -151,8 +186,7 @@ static void accepted(void *arg, struct loop *loop, struct conn *c)
     }
     if (l->gate) {
         struct ip peer = c->ops->peer(c).ip;
-        bool counted =
-            peer.family && !ip_is_loopback(peer) && !(l->options.exempt && l->options.exempt(peer, l->options.arg));
+        bool counted = is_counted(l, peer) && !(l->options.proxy && l->options.proxy(peer, l->options.arg));
         if (!gate_enter(l->gate, peer, counted, &visitor)) {
             turn_away(l, c);
             return;

@@ -14,11 +14,14 @@ struct listen_options {
                                               for the caller; NULL: plain. Asked per connection so that reload works */
     /* Serves one connection in a fiber of its own; the stream is the handler's to close. */
     FIBER void (*serve)(struct stream *s, void *arg);
-    void *arg; /* tls, serve and exempt are called on all loops */
+    void *arg; /* tls, serve, exempt and proxy are called on all loops */
     /* Sent (plain listeners) before a connection over the limits is closed: "421 4.7.0 too many connections\r\n" */
     const char *refusal;
     /* not counted per address: trusted clients; loopback is exempt anyway. May be NULL */
     bool (*exempt)(struct ip peer, void *arg);
+    /* peers that begin with a PROXY header: not counted per address either, but who they name is (stream_count_as).
+     * May be NULL */
+    bool (*proxy)(struct ip peer, void *arg);
 };
 
 /* Limits shared by all listeners of a server. */
@@ -31,6 +34,12 @@ struct gate; /* counts connections; one per server, safe from all loops */
 struct gate *gate_new(struct world *w, struct listen_limits limits);
 void gate_free(struct gate *g);
 int gate_connections(struct gate *g);
+
+/* A connection that came through a listener counts from now on for the address a PROXY header names, instead of its
+ * own; loopback and what the listener exempts count for none, as when they connect themselves. 0, also without a gate;
+ * ERR_BUSY: that address has its connections_per_address, and this one is to be closed (it counts for none till then).
+ * The stream's own fiber calls it. */
+int stream_count_as(struct stream *s, struct ip named);
 
 /* Binds now (so that privileges can be dropped afterwards) and accepts on all the given loops once listener_start() is
  * called. 0 or ERR_DENIED / ERR_BUSY / ERR_IO with a sentence. */

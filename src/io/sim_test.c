@@ -27,7 +27,8 @@ struct town {
     struct gate *gate;
     struct listener *listener;
     int served, echoed, refused, failed, dropped;
-    struct ip exempted;
+    struct ip exempted, proxy;
+    FIBER void (*serve)(struct stream *s, void *arg); /* NULL: echo */
     int lines, clients;
 };
 
@@ -45,6 +46,7 @@ static FIBER void echo(struct stream *s, void *arg)
 }
 
 static bool is_exempt(struct ip peer, void *arg) { return ip_eq(peer, ((struct town *)arg)->exempted); }
+static bool is_proxy(struct ip peer, void *arg) { return ip_eq(peer, ((struct town *)arg)->proxy); }
 
 static void town_build(struct town *t, struct sim *s, struct listen_limits limits)
 {
@@ -58,10 +60,11 @@ static void town_build(struct town *t, struct sim *s, struct listen_limits limit
     struct listen_options o = {
         .name = "echo",
         .address = {.port = 25},
-        .serve = echo,
+        .serve = t->serve ? t->serve : echo,
         .arg = t,
         .refusal = "421 too many\r\n",
         .exempt = is_exempt,
+        .proxy = is_proxy,
     };
     if (listener_open(t->server, &o, &t->listener, &e) != 0) fail_msg("%s", e.text);
     assert_int_equal(listener_port(t->listener), 25);
@@ -202,6 +205,127 @@ static void test_limits(void **state)
     (void)state;
     sim_twice(5, per_address, &t);
     sim_twice(6, in_all, &t);
+}
+
+/* ---- counted for who is named ---- */
+
+/* The first line names an address, or nobody. */
+static FIBER void serve_named(struct stream *s, void *arg)
+{
+    struct str line;
+    struct ip named;
+    stream_deadline(s, FOREVER);
+    int e = stream_line(s, 100, &line);
+    if (!e && line.n) {
+        assert_int_equal(ip_parse(line, &named), 0);
+        e = stream_count_as(s, named);
+    }
+    if (e) stream_write(s, S("421 too many\r\n"));
+    else stream_write(s, S("welcome\r\n"));
+    if (!e) echo(s, arg);
+    else stream_close(s);
+}
+
+/* A connection from `from` that names `name`; NULL: refused, and closed by the server. */
+static FIBER struct stream *come(struct ip from, const char *name)
+{
+    struct stream *s;
+    struct str line = STR_NONE;
+    assert_int_equal(stream_connect((struct endpoint){server_ip, 25}, from, loop_now() + MINUTES(1), &s, NULL), 0);
+    stream_deadline(s, loop_now() + MINUTES(1));
+    stream_write(s, str_c(name));
+    stream_write(s, S("\r\n"));
+    assert_int_equal(stream_line(s, 100, &line), 0);
+    if (str_eq(line, S("welcome"))) return s;
+    assert_true(str_eq(line, S("421 too many")));
+    int e = stream_line(s, 100, &line);
+    assert_true(e == ERR_EOF || e == ERR_IO); /* a reset if it came not even in: its line is left unread */
+    stream_close(s);
+    return NULL;
+}
+
+static const struct ip direct_ip = {4, {10, 0, 0, 3}};
+
+/* Two for each address may come; client_ip is a proxy, direct_ip comes itself. */
+static const struct {
+    enum { PROXY, ITSELF } by;
+    const char *name;
+    bool in;
+} comers[] = {
+    {PROXY, "", true}, /* the proxy is not counted, */
+    {PROXY, "", true},
+    {PROXY, "", true},
+    {PROXY, "203.0.113.9", true}, /* who it names is */
+    {PROXY, "203.0.113.9", true},
+    {PROXY, "203.0.113.9", false},
+    {PROXY, "203.0.113.10", true},
+    {PROXY, "2001:db8:1:2::1", true},
+    {PROXY, "2001:db8:1:2::2", true},
+    {PROXY, "2001:db8:1:2::3", false},
+    {PROXY, "2001:db8:1:3::3", true},
+    {PROXY, "198.51.100.7", true}, /* exempt */
+    {PROXY, "198.51.100.7", true},
+    {PROXY, "198.51.100.7", true},
+    {PROXY, "127.0.0.1", true},
+    {PROXY, "127.0.0.1", true},
+    {PROXY, "127.0.0.1", true},
+    {PROXY, "10.0.0.2", true}, /* its own address as a client's */
+    {PROXY, "10.0.0.2", true},
+    {PROXY, "10.0.0.2", false},
+    {ITSELF, "", true}, /* both ways together */
+    {PROXY, "10.0.0.3", true},
+    {PROXY, "10.0.0.3", false},
+    {ITSELF, "", false},
+};
+enum { COMERS = sizeof comers / sizeof *comers };
+
+static FIBER void come_and_go(void *arg)
+{
+    struct town *t = arg;
+    struct stream *held[COMERS];
+    int in = 0;
+    for (int i = 0; i < COMERS; i++) {
+        held[i] = come(comers[i].by == PROXY ? client_ip : direct_ip, comers[i].name);
+        if ((held[i] != NULL) != comers[i].in) fail_msg("%d: %s", i, comers[i].name);
+        in += held[i] != NULL;
+    }
+    fiber_sleep(SECONDS(10));
+    assert_int_equal(gate_connections(t->gate), in);
+    for (int round = 0; round < 3; round++) { /* one goes, one comes, and no second one */
+        stream_close(held[4]);
+        fiber_sleep(SECONDS(10));
+        held[4] = come(client_ip, "203.0.113.9");
+        assert_non_null(held[4]);
+        assert_null(come(client_ip, "203.0.113.9"));
+    }
+    for (int i = 0; i < COMERS; i++)
+        if (held[i]) stream_close(held[i]);
+    fiber_sleep(SECONDS(10));
+    assert_int_equal(gate_connections(t->gate), 0);
+    struct stream *one = come(direct_ip, ""), *two = come(direct_ip, "10.0.0.3"); /* the second becomes who it is */
+    assert_true(one && two);
+    stream_close(one);
+    stream_close(two);
+    t->served = -1;
+}
+
+static void named(struct sim *s, void *arg)
+{
+    struct town *t = arg;
+    *t = (struct town){.serve = serve_named, .proxy = client_ip, .exempted = {4, {198, 51, 100, 7}}};
+    town_build(t, s, (struct listen_limits){100, 2, 64});
+    sim_node_address(t->client, direct_ip);
+    loop_spawn(t->client_loop, come_and_go, t);
+    sim_run(s, FOREVER);
+    assert_int_equal(t->served, -1);
+    town_leave(t);
+}
+
+static void test_named(void **state)
+{
+    struct town t;
+    (void)state;
+    sim_twice(7, named, &t);
 }
 
 /* ---- connecting ---- */
@@ -539,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_resets),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_named),
         cmocka_unit_test(test_connecting),
         cmocka_unit_test(test_local_sockets),
         cmocka_unit_test(test_jobs_and_lanes),

@@ -8,6 +8,7 @@
 struct stream {
     struct conn *conn;
     struct tls_layer *tls; /* NULL: plain */
+    struct arrival *arrival; /* at a listener; NULL: made otherwise */
 
     char *in; /* input: bytes [start, end) of cap; NULL while there are none */
     uint32_t cap, start, end;

@@ -24,8 +24,8 @@ static void hand_over_input(struct stream *s)
     stream_drop_input(s);
 }
 
-/* Waits for the peer. Who is silent gives the permit back meanwhile, or a few who never say more would keep out everybody:
- * *held tells whether it is still there afterwards. */
+/* Waits for the peer. Who is silent gives the permit back meanwhile, or a few who never say more would keep out
+ * everybody: *held tells whether it is still there afterwards. */
 static FIBER int wait_for_peer(struct stream *s, bool want_write, struct permits *p, bool *held)
 {
     mono_us soon = loop_now() + SPAN_HANDSHAKE_SILENCE;
@@ -41,8 +41,8 @@ static FIBER int wait_for_peer(struct stream *s, bool want_write, struct permits
 }
 
 /* *held: one of the permits p is ours; still so afterwards, unless the peer was silent. */
-static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name, struct permits *p,
-                           bool *held)
+static FIBER int handshake(struct stream *s, struct tls_context *tls, bool server, struct str server_name,
+                           struct permits *p, bool *held)
 {
     s->tls = tls_layer_new(tls, s->conn, server, server_name);
     hand_over_input(s);

@@ -140,10 +140,19 @@ static FIBER int meet(struct pop3_session *p)
     return e;
 }
 
+/* The address a PROXY header names has too many connections. */
+static FIBER void turn_away(struct pop3_session *p)
+{
+    struct pop3_reply no = pop3_no("SYS/TEMP", S("too many connections"));
+    p->end = "too many connections";
+    if (!p->service->tls_first) say(p, &no); /* else it would take our words for broken TLS */
+}
+
 static FIBER int whole_session(void *session)
 {
     struct pop3_session *p = session;
     int e = meet(p);
+    if (e == ERR_BUSY) turn_away(p);
     if (e) return e;
     struct pop3_reply banner = pop3_yes(arena_printf(p->cmd, "%.*s POP3 Penny Post", STR_FMT(p->service->hostname)));
     say(p, &banner);

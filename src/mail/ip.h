@@ -19,8 +19,10 @@ struct ip_prefix { /* "10.1.0.0/16" */
     uint8_t bits;
 };
 
-int ip_parse(struct str text, struct ip *out);               /* 0 or ERR_SYNTAX; "IPv6:" prefix and zones are not taken */
-int ip_prefix_parse(struct str text, struct ip_prefix *out); /* without "/n": the whole address; stray host bits: ERR_SYNTAX */
+/* 0 or ERR_SYNTAX; "IPv6:" prefix and zones are not taken */
+int ip_parse(struct str text, struct ip *out);
+/* without "/n": the whole address; stray host bits: ERR_SYNTAX */
+int ip_prefix_parse(struct str text, struct ip_prefix *out);
 void ip_put(struct buf *b, struct ip ip);                    /* canonical text (RFC 5952) */
 void ip_put_literal(struct buf *b, struct ip ip);            /* "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321 §4.1.3) */
 bool ip_eq(struct ip a, struct ip b);

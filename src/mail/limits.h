@@ -40,6 +40,7 @@ enum {
 
 /* Accounts */
 enum {
+    LIMIT_GRANTS = 1000,               /* addresses an account may be granted */
     LIMIT_SUBMIT_HOUR = 300,           /* recipients an hour and account */
     LIMIT_SUBMIT_DAY = 1000,           /* recipients a day and account */
     LIMIT_PASSWORD = 1000,             /* bytes */
@@ -57,9 +58,11 @@ enum {
 enum {
     LIMIT_CONNECTIONS = 20000,          /* in all */
     LIMIT_CONNECTIONS_ADDRESS = 100,    /* per client address (IPv6: /64); not for loopback and trusted clients */
+    /* of the administration's socket, apart from all others: it works under a flood */
+    LIMIT_ADMIN_CONNECTIONS = 64,
     LIMIT_HANDSHAKES = 64,              /* TLS handshakes at once */
-    LIMIT_CONNECTION_MEMORY = 16 << 20, /* bytes of one connection's arena: the MIME tree of a hostile letter (3 MiB), what is
-                                           derived of it (6 MiB), a thousand recipients */
+    LIMIT_CONNECTION_MEMORY = 16 << 20, /* bytes of one connection's arena: the MIME tree of a hostile letter (3 MiB),
+                                           what is derived of it (6 MiB), a thousand recipients */
     LIMIT_SPOOL_MEMORY = 64 << 20,      /* bytes of letters held in memory by all connections together */
     LIMIT_RATE_MIN = 256,               /* bytes a second over a minute while a body is read, against slow-loris */
 };
@@ -70,7 +73,8 @@ enum {
 #define TIMEOUT_SMTP_SESSION HOURS(4)       /* all of a connection */
 #define TIMEOUT_SMTP_WRITE MINUTES(5)
 #define TIMEOUT_TLS_HANDSHAKE MINUTES(1)
-#define SPAN_HANDSHAKE_SILENCE SECONDS(1)   /* a peer silent for longer leaves its place among LIMIT_HANDSHAKES to others */
+#define SPAN_HANDSHAKE_SILENCE \
+    SECONDS(1) /* a peer silent for longer leaves its place among LIMIT_HANDSHAKES to others */
 #define TIMEOUT_PROXY SECONDS(10)           /* for a load balancer to say its header */
 #define TIMEOUT_FAREWELL SECONDS(10)        /* for a last 421 to be sent */
 #define TIMEOUT_DNS_QUERY SECONDS(5)        /* one try at one server */

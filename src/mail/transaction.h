@@ -1,6 +1,7 @@
 /* A mail transaction as the record and the trace fields see it: who talked to us, how, and what the envelope said.
  *
- * The session fills it (wire/smtp_facts), the queue reads it; so neither knows the other. Slices live as long as the transaction. */
+ * The session fills it (wire/smtp_facts), the queue reads it; so neither knows the other. Slices live as long as the
+ * transaction. */
 #ifndef MAIL_TRANSACTION_H
 #define MAIL_TRANSACTION_H
 

@@ -1,8 +1,8 @@
 /* The implicit keep of RFC 5228 §2.10.2: without a script every letter goes to INBOX. */
 #include "mda/plan.h"
 
-void mda_plan(struct arena *a, const struct directory_account *account, const struct transaction *t, const struct body_facts *facts,
-              struct plan *out)
+void mda_plan(struct arena *a, const struct directory_account *account, const struct transaction *t,
+              const struct body_facts *facts, struct plan *out)
 {
     (void)t;
     (void)facts;

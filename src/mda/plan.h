@@ -5,7 +5,7 @@
 #include "queue/post.h"
 
 /* struct post_office's plan_local. A detail ("user+detail") alone never picks a folder. */
-void mda_plan(struct arena *a, const struct directory_account *account, const struct transaction *t, const struct body_facts *facts,
-              struct plan *out);
+void mda_plan(struct arena *a, const struct directory_account *account, const struct transaction *t,
+              const struct body_facts *facts, struct plan *out);
 
 #endif

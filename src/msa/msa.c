@@ -18,7 +18,8 @@ static FIBER struct reply on_connect(struct smtp_session *s)
     return R(220, E_NONE, "%.*s ESMTP Penny Post, submission", STR_FMT(s->service->hostname));
 }
 
-/* The letter's own authors (RFC 6409 §6.1, RFC 5322 §3.6.2): exactly one From, nobody in it or in Sender whom the account may not be. */
+/* The letter's own authors (RFC 6409 §6.1, RFC 5322 §3.6.2): exactly one From, nobody in it or in Sender whom the
+ * account may not be. */
 static struct reply judge_header(void *arg, struct arena *a, struct str header)
 {
     const struct reception *r = arg;
@@ -27,7 +28,8 @@ static struct reply judge_header(void *arg, struct arena *a, struct str header)
     if (imf_authors(a, header, &authors, &e) != 0) return R(550, E(5, 6, 0), "%s", e.text);
     for (size_t i = 0; i < authors.n; i++)
         if (!may_send(r, a, authors.v[i]))
-            return R(550, E(5, 7, 1), "you may not send as <%.*s>, which the header names", STR_FMT(address_str(a, authors.v[i])));
+            return R(550, E(5, 7, 1), "you may not send as <%.*s>, which the header names",
+                     STR_FMT(address_str(a, authors.v[i])));
     return (struct reply){0};
 }
 
@@ -65,15 +67,18 @@ static struct reply over_limit(const char *span, int64_t limit, utc_us ends)
     char text[40];
     struct buf b = {.p = text, .cap = sizeof text, .max = sizeof text};
     time_put_rfc3339(&b, ends);
-    return R(450, E(4, 7, 1), "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span, STR_FMT(buf_str(&b)));
+    return R(450, E(4, 7, 1), "%lld recipients a%s is the limit; it ends at %.*s", (long long)limit, span,
+             STR_FMT(buf_str(&b)));
 }
 
-/* Judged at each recipient, before the letter, and once more by the store in the commit: other sessions of the account send as well. */
+/* Judged at each recipient, before the letter, and once more by the store in the commit: other sessions of the account
+ * send as well. */
 static struct reply judge_amount(const struct reception *r, size_t recipients)
 {
     if (r->rules.per_hour == 0) return (struct reply){0};
     struct submission_usage used = store_submission_usage(r->desk->queue->store, r->t.account, r->t.at);
-    if (used.hour + (int64_t)recipients > r->rules.per_hour) return over_limit("n hour", r->rules.per_hour, used.hour_ends);
+    if (used.hour + (int64_t)recipients > r->rules.per_hour)
+        return over_limit("n hour", r->rules.per_hour, used.hour_ends);
     if (used.day + (int64_t)recipients > r->rules.per_day) return over_limit(" day", r->rules.per_day, used.day_ends);
     return (struct reply){0};
 }
@@ -92,7 +97,8 @@ static FIBER struct reply judge_foreign(struct smtp_session *s, struct smtp_tx *
     return R(451, E(4, 4, 4), "sending on to other hosts is not possible yet");
 }
 
-static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark)
+static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to,
+                                  void **mark)
 {
     const struct route *route = reception_route(s, tx, to, mark);
     if (route->refusal.code) return route->refusal;

@@ -1,4 +1,5 @@
-/* The MSA: ports 587 and 465 (RFC 6409). Takes mail from our own people, under their own names, within limits, made well-formed. */
+/* The MSA: ports 587 and 465 (RFC 6409). Takes mail from our own people, under their own names, within limits, made
+ * well-formed. */
 #ifndef MSA_MSA_H
 #define MSA_MSA_H
 

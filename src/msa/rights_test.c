@@ -13,23 +13,42 @@ static const char town[] = "domain example.org\n"
                            "alias team@example.org -> alice@example.org bob@example.org\n"
                            "alias list@example.org no-send -> alice@example.org\n"
                            "alias taken@mine.example -> bob@example.org\n"
-                           "alias deep@example.org -> team@example.org\n";
+                           "alias deep@example.org -> team@example.org\n"
+                           "domain firm.example\n"
+                           "domain firm.old = firm.example\n"
+                           "account eve@firm.example\n"
+                           "catch firm.example -> boss@firm.example\n"
+                           "grant alice@example.org boss@firm.example\n"
+                           "grant alice@example.org sales@firm.example\n"
+                           "grant carol+x@example.org bob@example.org\n"
+                           "account sales+eve@firm.example\n";
 
-enum { ALICE = 4, BOB = 5, CAROL = 6 };
+enum { ALICE = 4, BOB = 5, CAROL = 6, EVE = 14 };
 
 static const struct {
     int account;
     const char *address;
     bool may;
 } cases[] = {
-    {ALICE, "alice@example.org", true},    {ALICE, "ALICE@Example.ORG", true},      {ALICE, "alice+shop@example.org", true},
-    {ALICE, "alice@old.example", true},    {ALICE, "bob@example.org", false},       {ALICE, "bob+x@example.org", false},
-    {ALICE, "team@example.org", true},     {ALICE, "team+x@example.org", true},     {ALICE, "deep@example.org", true},
-    {ALICE, "list@example.org", false},    {ALICE, "anything@mine.example", true},  {ALICE, "taken@mine.example", false},
-    {ALICE, "taken+x@mine.example", false}, {ALICE, "postmaster@mine.example", false}, {ALICE, "a@elsewhere.example", false},
-    {ALICE, "nobody@example.org", false},  {BOB, "anything@mine.example", false},   {BOB, "taken@mine.example", true},
-    {BOB, "team@example.org", true},       {BOB, "alice@example.org", false},       {CAROL, "carol@example.org", false},
-    {CAROL, "carol+x@example.org", true},  {ALICE, "carol+x@example.org", false},   {0, "alice@example.org", false},
+    {ALICE, "alice@example.org", true},      {ALICE, "ALICE@Example.ORG", true},
+    {ALICE, "alice+shop@example.org", true}, {ALICE, "alice@old.example", true},
+    {ALICE, "bob@example.org", false},       {ALICE, "bob+x@example.org", false},
+    {ALICE, "team@example.org", true},       {ALICE, "team+x@example.org", true},
+    {ALICE, "deep@example.org", true},       {ALICE, "list@example.org", false},
+    {ALICE, "anything@mine.example", true},  {ALICE, "taken@mine.example", false},
+    {ALICE, "taken+x@mine.example", false},  {ALICE, "postmaster@mine.example", false},
+    {ALICE, "a@elsewhere.example", false},   {ALICE, "nobody@example.org", false},
+    {BOB, "anything@mine.example", false},   {BOB, "taken@mine.example", true},
+    {BOB, "team@example.org", true},         {BOB, "alice@example.org", false},
+    {CAROL, "carol@example.org", false},     {CAROL, "carol+x@example.org", true},
+    {ALICE, "carol+x@example.org", false},   {0, "alice@example.org", false},
+    {ALICE, "boss@firm.example", true},      {ALICE, "Boss@FIRM.example", true},
+    {ALICE, "boss+x@firm.example", true},    {ALICE, "boss@firm.old", true},
+    {BOB, "boss@firm.example", false},       {EVE, "boss@firm.example", false},
+    {ALICE, "sales@firm.example", true},     {ALICE, "sales+eve@firm.example", false},
+    {ALICE, "free@firm.example", false},     {ALICE, "boss@example.org", false},
+    {CAROL, "bob@example.org", true},        {CAROL, "team@example.org", false},
+    {CAROL, "taken@mine.example", false},
 };
 
 static void test_table(void **state)

@@ -1,5 +1,5 @@
-/* What port 25 and LMTP say yes and no to (RFC 5321, RFC 2033, RFC 7504). The sender's domain is judged at RCPT, so that a refusal is
- * traced and postmaster stays reachable. */
+/* What port 25 and LMTP say yes and no to (RFC 5321, RFC 2033, RFC 7504). The sender's domain is judged at RCPT, so
+ * that a refusal is traced and postmaster stays reachable. */
 #include "mta/mta.h"
 
 #include "mail/limits.h"
@@ -14,9 +14,11 @@ static struct resolver *resolver_of(const struct reception *r) { return r->desk-
 
 static FIBER struct reply on_connect(struct smtp_session *s)
 {
-    if (s->service->kind == SMTP_LMTP && !s->trusted && !ip_is_loopback(s->peer.ip)) /* RFC 2033 §5: not for the open network */
+    /* RFC 2033 §5: not for the open network */
+    if (s->service->kind == SMTP_LMTP && !s->trusted && !ip_is_loopback(s->peer.ip))
         return R_CLOSE(554, E(5, 7, 1), "LMTP is for trusted peers");
-    return R(220, E_NONE, "%.*s %s Penny Post", STR_FMT(s->service->hostname), s->service->kind == SMTP_LMTP ? "LMTP" : "ESMTP");
+    return R(220, E_NONE, "%.*s %s Penny Post", STR_FMT(s->service->hostname),
+             s->service->kind == SMTP_LMTP ? "LMTP" : "ESMTP");
 }
 
 static FIBER struct reply on_mail(struct smtp_session *s, struct smtp_tx *tx)
@@ -43,7 +45,8 @@ static FIBER struct reply judge_sender(struct smtp_session *s, struct smtp_tx *t
     if (is_exempt(s, r, key)) return pass;
     switch (mail_domain_check(resolver_of(r), tx->arena, key)) {
     case MAIL_DOMAIN_NONE: return R(550, E(5, 1, 8), "the sender's domain does not exist or takes no mail");
-    case MAIL_DOMAIN_NULL_MX: return R(550, E(5, 7, 27), "the sender's domain says it sends no mail"); /* RFC 7505 §4.2 */
+    /* RFC 7505 §4.2 */
+    case MAIL_DOMAIN_NULL_MX: return R(550, E(5, 7, 27), "the sender's domain says it sends no mail");
     case MAIL_DOMAIN_FAILURE: return R(451, E(4, 4, 3), "the sender's domain cannot be looked up now; try again later");
     case MAIL_DOMAIN_OK: break;
     }
@@ -61,7 +64,8 @@ static FIBER struct reply sender_refusal(struct smtp_session *s, struct smtp_tx 
     return sender->refusal;
 }
 
-static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark)
+static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to,
+                                  void **mark)
 {
     const struct route *route = reception_route(s, tx, to, mark);
     if (route->refusal.code) return route->refusal;

@@ -1,4 +1,5 @@
-/* The MTA's receiving side: port 25 and LMTP. Takes mail for our own recipients from anybody, never relays for strangers. */
+/* The MTA's receiving side: port 25 and LMTP. Takes mail for our own recipients from anybody, never relays for
+ * strangers. */
 #ifndef MTA_MTA_H
 #define MTA_MTA_H
 
@@ -9,6 +10,7 @@ struct mta {
 };
 
 extern const struct smtp_policy mta_policy;
-extern const struct smtp_policy mta_policy_with_expn; /* answers EXPN too; the session offers it to trusted clients only */
+/* answers EXPN too; the session offers it to trusted clients only */
+extern const struct smtp_policy mta_policy_with_expn;
 
 #endif

@@ -2,7 +2,8 @@
  *
  *   domain example.org            domain old.example = example.org      catch example.org -> carol@example.org
  *   account bob@example.org       account full@example.org quota 1000 used 2000      account off@example.org disabled
- *   alias team@example.org -> bob@example.org x@elsewhere.example       alias boss@example.org no-send -> bob@example.org */
+ *   alias team@example.org -> bob@example.org x@elsewhere.example       alias boss@example.org no-send ->
+ * bob@example.org grant bob@example.org chief@example.org */
 #ifndef QUEUE_DIRECTORY_FIXTURE_H
 #define QUEUE_DIRECTORY_FIXTURE_H
 
@@ -45,7 +46,8 @@ static void fixture_account(struct directory *d, struct arena *a, struct str res
     for (struct str word; (word = str_word(&rest)).n;) {
         uint64_t quota;
         if (str_eq(word, S("disabled"))) account.disabled = true;
-        else if (str_eq(word, S("quota")) && str_to_u64(str_word(&rest), INT64_MAX, &quota)) account.quota_bytes = (int64_t)quota;
+        else if (str_eq(word, S("quota")) && str_to_u64(str_word(&rest), INT64_MAX, &quota))
+            account.quota_bytes = (int64_t)quota;
         else if (str_eq(word, S("used"))) str_to_u64(str_word(&rest), INT64_MAX, &used);
     }
     directory_set_account(d, &account, &key, 1, (int64_t)used);
@@ -54,7 +56,10 @@ static void fixture_account(struct directory *d, struct arena *a, struct str res
 static void fixture_alias(struct directory *d, struct arena *a, struct str rest, int64_t id)
 {
     struct address targets[64];
-    struct directory_alias alias = {.key = fixture_key(a, str_word(&rest)), .may_send = true, .targets = targets, .targets_shown = targets};
+    struct directory_alias alias = {.key = fixture_key(a, str_word(&rest)),
+                                    .may_send = true,
+                                    .targets = targets,
+                                    .targets_shown = targets};
     alias.shown = alias.key;
     struct str word = str_word(&rest);
     if (str_eq(word, S("no-send"))) {
@@ -64,6 +69,19 @@ static void fixture_alias(struct directory *d, struct arena *a, struct str rest,
     assert(str_eq(word, S("->")));
     while ((word = str_word(&rest)).n && alias.n_targets < 64) targets[alias.n_targets++] = fixture_key(a, word);
     directory_set_alias(d, &alias, id);
+}
+
+static void fixture_grant(struct directory *d, struct arena *a, struct str rest)
+{
+    const struct directory_account *account = directory_account(d, fixture_key(a, str_word(&rest)));
+    assert(account);
+    struct directory_account changed = *account;
+    struct address grants[8];
+    assert(account->n_grants < 8);
+    for (size_t i = 0; i < account->n_grants; i++) grants[i] = account->grants[i];
+    grants[changed.n_grants++] = fixture_key(a, str_word(&rest));
+    changed.grants = grants;
+    directory_set_account(d, &changed, &account->key, 1, -1);
 }
 
 static struct directory *directory_fixture(struct arena *a, const char *text)
@@ -77,6 +95,7 @@ static struct directory *directory_fixture(struct arena *a, const char *text)
         else if (str_eq(kind, S("catch"))) fixture_catch(d, a, line);
         else if (str_eq(kind, S("account"))) fixture_account(d, a, line, id);
         else if (str_eq(kind, S("alias"))) fixture_alias(d, a, line, id);
+        else if (str_eq(kind, S("grant"))) fixture_grant(d, a, line);
     }
     return d;
 }

@@ -1,5 +1,6 @@
-/* Receiving a letter: gather the header, judge and edit it, let the rest flow to the body writer and the MIME parser, derive what
- * the store keeps, plan the deliveries, commit. RFC 5321 §4.4 (trace fields), §6.3 (loops); RFC 6409 §8; RFC 8601 §5. */
+/* Receiving a letter: gather the header, judge and edit it, let the rest flow to the body writer and the MIME parser,
+ * derive what the store keeps, plan the deliveries, commit. RFC 5321 §4.4 (trace fields), §6.3 (loops); RFC 6409 §8;
+ * RFC 8601 §5. */
 #include "queue/incoming.h"
 
 #include "base/codec.h"
@@ -45,8 +46,8 @@ static struct reply reply_of_error(int code, const struct error *e)
     }
 }
 
-struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t, const struct incoming_rules *rules,
-                                const struct incoming_recipient *rcpt, size_t n)
+struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t,
+                                const struct incoming_rules *rules, const struct incoming_recipient *rcpt, size_t n)
 {
     struct incoming *in = arena_new_of(a, struct incoming);
     *in = (struct incoming){.queue = q, .arena = a, .t = t, .rules = rules, .rcpt = rcpt, .n_rcpt = n};
@@ -99,17 +100,20 @@ static void note_delivered_to(struct incoming *in, struct str header)
     in->delivered_to = arena_array(in->arena, LIMIT_RECEIVED_FIELDS, sizeof *in->delivered_to);
     while (imf_find_field(header, S("Delivered-To"), &from, &field)) {
         if (in->n_delivered_to == LIMIT_RECEIVED_FIELDS) {
-            refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Delivered-To fields", LIMIT_RECEIVED_FIELDS));
+            refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Delivered-To fields",
+                         LIMIT_RECEIVED_FIELDS));
             return;
         }
         in->delivered_to[in->n_delivered_to++] = arena_str(in->arena, str_trim(field.body));
     }
 }
 
-/* Was more gathered than a header may have, and does that break off inside a line? Then where the header ends is not known. */
+/* Was more gathered than a header may have, and does that break off inside a line? Then where the header ends is not
+ * known. */
 static bool breaks_off(struct str gathered, struct imf_header h)
 {
-    return gathered.n > LIMIT_HEADER && !h.separated && str_find_char(str_skip(gathered, h.size), '\n') == gathered.n - h.size;
+    return gathered.n > LIMIT_HEADER && !h.separated &&
+           str_find_char(str_skip(gathered, h.size), '\n') == gathered.n - h.size;
 }
 
 static void judge_header(struct incoming *in, struct str gathered)
@@ -316,7 +320,8 @@ static bool is_loop(const struct incoming *in, struct address final) /* RFC 5321
     return false;
 }
 
-static void plan_target(struct planning *p, uint32_t index, const struct incoming_recipient *rcpt, const struct route_target *target)
+static void plan_target(struct planning *p, uint32_t index, const struct incoming_recipient *rcpt,
+                        const struct route_target *target)
 {
     struct incoming *in = p->in;
     struct address original;
@@ -336,8 +341,8 @@ static void plan_target(struct planning *p, uint32_t index, const struct incomin
     }
 }
 
-/* Plans every recipient; a final address that two recipients share gets one copy. Where an alias leads on to several, those who
- * have the letter already are passed over; a recipient that leads to nobody else is a loop. */
+/* Plans every recipient; a final address that two recipients share gets one copy. Where an alias leads on to several,
+ * those who have the letter already are passed over; a recipient that leads to nobody else is a loop. */
 static void plan_all(struct planning *p)
 {
     struct arena *a = p->in->arena;

@@ -1,4 +1,5 @@
-/* A letter on its way in: its bytes while they come, the header edits, the judgement of its header, and the one commit behind 250.
+/* A letter on its way in: its bytes while they come, the header edits, the judgement of its header, and the one commit
+ * behind 250.
  *
  * The MTA and the MSA use it alike; they differ in struct incoming_rules. */
 #ifndef QUEUE_INCOMING_H
@@ -33,8 +34,8 @@ struct incoming_recipient {
 struct incoming;
 
 /* t, rules and the n recipients must outlive it; everything lies in `a`. */
-struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t, const struct incoming_rules *rules,
-                                const struct incoming_recipient *rcpt, size_t n);
+struct incoming *incoming_begin(const struct queue *q, struct arena *a, const struct transaction *t,
+                                const struct incoming_rules *rules, const struct incoming_recipient *rcpt, size_t n);
 
 /* The next bytes. After something went wrong they are dropped; incoming_end() tells. */
 FIBER void incoming_bytes(struct incoming *in, struct str bytes);

@@ -19,9 +19,10 @@ struct plan {
 };
 
 struct post_office {
-    /* What becomes of a letter for this account (the MDA: later Sieve). Pure: reads what it is given, may be called again. */
-    void (*plan_local)(struct arena *a, const struct directory_account *account, const struct transaction *t, const struct body_facts *facts,
-                       struct plan *out);
+    /* What becomes of a letter for this account (the MDA: later Sieve). Pure: reads what it is given, may be called
+     * again. */
+    void (*plan_local)(struct arena *a, const struct directory_account *account, const struct transaction *t,
+                       const struct body_facts *facts, struct plan *out);
 };
 
 #endif

@@ -25,7 +25,8 @@ struct reception *reception_begin(struct smtp_session *s, struct smtp_tx *tx)
     return r;
 }
 
-const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark)
+const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to,
+                                    void **mark)
 {
     struct reception *r = tx->mark;
     struct route *route = arena_new_of(tx->arena, struct route);
@@ -51,7 +52,8 @@ FIBER void reception_bytes(struct smtp_session *s, struct smtp_tx *tx, struct st
     incoming_bytes(r->incoming, bytes);
 }
 
-static void log_message(const struct smtp_session *s, const struct smtp_tx *tx, const struct reception *r, const struct reply *first)
+static void log_message(const struct smtp_session *s, const struct smtp_tx *tx, const struct reception *r,
+                        const struct reply *first)
 {
     char client[64], status[24];
     struct buf b = {.p = client, .cap = sizeof client, .max = sizeof client};
@@ -60,8 +62,9 @@ static void log_message(const struct smtp_session *s, const struct smtp_tx *tx, 
     b = (struct buf){.p = status, .cap = sizeof status, .max = sizeof status};
     buf_printf(&b, "%u.%u.%u", first->status.class, first->status.subject, first->status.detail);
     LOG(r->desk->log, LOG_INFO, "message", F_ID("session", s->id), F_ID("id", tx->id), F_STR("client", client_text),
-        F_STR("from", address_str(tx->arena, tx->from.address)), F_INT("recipients", tx->rcpt_n), F_INT("size", tx->bytes),
-        F_INT("code", first->code), F_STR("status", buf_str(&b)), F_MS("ms", clock_utc(r->desk->queue->world) - r->t.at));
+        F_STR("from", address_str(tx->arena, tx->from.address)), F_INT("recipients", tx->rcpt_n),
+        F_INT("size", tx->bytes), F_INT("code", first->code), F_STR("status", buf_str(&b)),
+        F_MS("ms", clock_utc(r->desk->queue->world) - r->t.at));
 }
 
 static bool any_accepted(const struct reply *results, size_t n)
@@ -94,8 +97,10 @@ void reception_done(struct smtp_session *s, struct smtp_tx *tx)
     tx->mark = NULL; /* all it held lies in the transaction's arena */
 }
 
-/* Refusals are recorded to LIMIT_REFUSALS_TRACED a connection, then counted: a dictionary attack must not fill the disk. */
-void reception_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument, const struct reply *r)
+/* Refusals are recorded to LIMIT_REFUSALS_TRACED a connection, then counted: a dictionary attack must not fill the
+ * disk. */
+void reception_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument,
+                       const struct reply *r)
 {
     if (what == REFUSED_COMMAND || what == REFUSED_VRFY) return;
     if (s->refusals_traced++ >= LIMIT_REFUSALS_TRACED) return;

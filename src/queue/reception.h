@@ -1,4 +1,5 @@
-/* The desk where an SMTP session meets the queue: what MTA and MSA do alike with a transaction, from MAIL to the last reply.
+/* The desk where an SMTP session meets the queue: what MTA and MSA do alike with a transaction, from MAIL to the last
+ * reply.
  *
  * The agents' policies judge senders and recipients themselves and point the rest of their table here. */
 #ifndef QUEUE_RECEPTION_H
@@ -29,14 +30,16 @@ struct reception { /* a transaction at the desk: smtp_tx.mark */
 struct reception *reception_begin(struct smtp_session *s, struct smtp_tx *tx);
 
 /* At RCPT: the route, with *mark set when it is not refused. */
-const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to, void **mark);
+const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to,
+                                    void **mark);
 
 /* Entries for struct smtp_policy. */
 FIBER struct reply reception_data(struct smtp_session *s, struct smtp_tx *tx);
 FIBER void reception_bytes(struct smtp_session *s, struct smtp_tx *tx, struct str bytes);
 FIBER void reception_end(struct smtp_session *s, struct smtp_tx *tx, struct reply *results);
 void reception_done(struct smtp_session *s, struct smtp_tx *tx);
-void reception_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument, const struct reply *r);
+void reception_refused(struct smtp_session *s, struct smtp_tx *tx, enum smtp_refused what, struct str argument,
+                       const struct reply *r);
 void reception_closed(struct smtp_session *s);
 
 #endif

@@ -59,7 +59,8 @@ void record_missing(struct record *r, uint32_t recipient, struct address missing
 
 void record_accepted(struct record *r)
 {
-    add(r, (struct trace_event){.at = r->at, .kind = TRACE_ACCEPTED, .recipient = -1, .code = 250, .status = E(2, 0, 0)});
+    add(r,
+        (struct trace_event){.at = r->at, .kind = TRACE_ACCEPTED, .recipient = -1, .code = 250, .status = E(2, 0, 0)});
 }
 
 static void refused(struct store *s, const struct transaction *t, struct trace_event e, const struct reply *why)

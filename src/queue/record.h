@@ -15,7 +15,8 @@ struct record { /* the events of one message, in order */
 
 void record_begin(struct record *r, struct arena *a, const struct transaction *t, int64_t size); /* "received" */
 void record_delivered(struct record *r, uint32_t recipient, struct address final, struct str where);
-void record_missing(struct record *r, uint32_t recipient, struct address missing); /* where an alias leads, but nobody is */
+/* where an alias leads, but nobody is */
+void record_missing(struct record *r, uint32_t recipient, struct address missing);
 void record_accepted(struct record *r);
 
 /* A message that was refused after its data, or (what is a command's argument) before it. */

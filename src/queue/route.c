@@ -1,5 +1,6 @@
-/* The order of look-up (docs: "Addresses and look-up"): domain alias; whole local part as alias, then account; the same without its
- * detail; role addresses; catch-all; else no such address. An alias that names itself means the account of that name. */
+/* The order of look-up (docs: "Addresses and look-up"): domain alias; whole local part as alias, then account; the same
+ * without its detail; role addresses; catch-all; else no such address. An alias that names itself means the account of
+ * that name. */
 #include "queue/route.h"
 
 #include "mail/limits.h"
@@ -41,14 +42,16 @@ static void add_target(struct walk *w, struct address final, const struct direct
 
 static void add_account(struct walk *w, struct address final, const struct directory_account *account)
 {
-    if (account->disabled && !w->route->role) w->disabled = true; /* a role's mail always has a place, RFC 5321 §4.5.1 */
+    /* a role's mail always has a place, RFC 5321 §4.5.1 */
+    if (account->disabled && !w->route->role) w->disabled = true;
     else add_target(w, final, account);
 }
 
 static struct address with_detail(const struct walk *w, struct address target, struct str detail)
 {
     if (detail.n == 0 || str_find_char(target.local, w->rules->separator) < target.local.n) return target;
-    struct str local = arena_printf(w->arena, "%.*s%c%.*s", STR_FMT(target.local), w->rules->separator, STR_FMT(detail));
+    struct str local =
+        arena_printf(w->arena, "%.*s%c%.*s", STR_FMT(target.local), w->rules->separator, STR_FMT(detail));
     return (struct address){local, target.domain};
 }
 
@@ -146,8 +149,8 @@ static bool key_of(struct walk *w, struct address rcpt, struct ip our_address, s
     return true;
 }
 
-void route_resolve(struct arena *a, const struct directory *d, const struct route_rules *rules, struct address rcpt, struct ip our_address,
-                   int64_t size, struct route *out)
+void route_resolve(struct arena *a, const struct directory *d, const struct route_rules *rules, struct address rcpt,
+                   struct ip our_address, int64_t size, struct route *out)
 {
     *out = (struct route){0};
     struct walk w = {.arena = a, .directory = d, .rules = rules, .route = out};
@@ -160,10 +163,8 @@ void route_resolve(struct arena *a, const struct directory *d, const struct rout
     bool known = expand(&w, key, 0);
     if (!known || (out->n == 0 && !w.disabled && !w.too_many))
         out->refusal = R(550, E(5, 1, 1), "no such address here");
-    else if (w.too_many)
-        out->refusal = R(550, E(5, 4, 6), "the alias leads to too many addresses, or in a circle");
-    else if (out->n == 0)
-        out->refusal = R(550, E(5, 2, 1), "this mailbox is disabled");
+    else if (w.too_many) out->refusal = R(550, E(5, 4, 6), "the alias leads to too many addresses, or in a circle");
+    else if (out->n == 0) out->refusal = R(550, E(5, 2, 1), "this mailbox is disabled");
     else if (!out->role && !has_room(d, out, size > 0 ? size : 0))
         out->refusal = R(552, E(5, 2, 2), "the mailbox is full");
 }

@@ -79,7 +79,8 @@ static const struct {
 static struct str shown(struct arena *a, const struct route *r)
 {
     if (r->refusal.code)
-        return arena_printf(a, "%d %d.%d.%d", r->refusal.code, r->refusal.status.class, r->refusal.status.subject, r->refusal.status.detail);
+        return arena_printf(a, "%d %d.%d.%d", r->refusal.code, r->refusal.status.class, r->refusal.status.subject,
+                            r->refusal.status.detail);
     struct buf *b = buf_in(a, 65536);
     for (size_t i = 0; i < r->n; i++) {
         if (i) buf_char(b, ' ');
@@ -165,7 +166,8 @@ static void test_depth(void **state)
     buf_char(text, '\0');
     struct directory *d = directory_fixture(a, text->p);
     struct route r;
-    struct str deepest = arena_printf(a, "a%d", LIMIT_ALIAS_DEPTH), beyond = arena_printf(a, "a%d", LIMIT_ALIAS_DEPTH + 1);
+    struct str deepest = arena_printf(a, "a%d", LIMIT_ALIAS_DEPTH),
+               beyond = arena_printf(a, "a%d", LIMIT_ALIAS_DEPTH + 1);
     route_resolve(a, d, &rules, (struct address){deepest, S("example.org")}, own_address, -1, &r);
     assert_int_equal(r.refusal.code, 0);
     route_resolve(a, d, &rules, (struct address){beyond, S("example.org")}, own_address, -1, &r);

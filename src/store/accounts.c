@@ -5,7 +5,7 @@
 
 #include "store/inside.h"
 
-static int too_long(struct address key, struct error *e)
+int key_check(struct address key, struct error *e)
 {
     if (key.local.n + key.domain.n + 1 <= DIRECTORY_ADDRESS_MAX && key.local.n && key.domain.n) return 0;
     return error_set(e, ERR_SYNTAX, "the address is empty or too long");
@@ -93,14 +93,14 @@ static int run_domain_remove(struct store *s, void *args, struct error *e)
     if (t.others)
         return error_set(e, ERR_CONFLICT, "%zu addresses or alias domains still use %.*s", t.others, STR_FMT(d->key));
     int64_t id = domain->id;
-    for (size_t i = 0; i < t.n_roles; i++) {
+    int r = grants_forget_domain(s, d->key, e);
+    for (size_t i = 0; !r && i < t.n_roles; i++) {
         int64_t row = directory_alias_row(t.roles[i]);
-        int r = run_delete(s, SQL_TARGETS_DELETE, row, e);
+        r = run_delete(s, SQL_TARGETS_DELETE, row, e);
         if (!r) r = run_delete(s, SQL_ADDRESS_DELETE, row, e);
-        if (r) return r;
-        directory_drop_alias(dir, t.roles[i]->key);
+        if (!r) directory_drop_alias(dir, t.roles[i]->key);
     }
-    int r = run_delete(s, SQL_DOMAIN_DELETE, id, e);
+    if (!r) r = run_delete(s, SQL_DOMAIN_DELETE, id, e);
     if (!r) directory_drop_domain(dir, d->key);
     return r;
 }
@@ -390,7 +390,7 @@ static const struct job_kind account_remove_job = {"account remove", run_account
 FIBER int store_account_add(struct store *s, const struct new_account *n, int64_t *id, struct error *e)
 {
     struct account_add add = {n, 0};
-    int r = too_long(n->key, e);
+    int r = key_check(n->key, e);
     if (!r) r = store_job(s, &account_add_job, &add, 0, e);
     if (!r && id) *id = add.id;
     return r;

@@ -1,5 +1,6 @@
 /* Domains, accounts, aliases and the directory snapshot they make, in the simulated world, each test twice; and that
  * all of it is there again after opening, whatever the clock says. */
+#include "mail/limits.h"
 #include "store/testing.h"
 
 static struct address at(const char *local, const char *domain)
@@ -125,6 +126,68 @@ static void test_aliases(void **state)
     twice(aliases);
 }
 
+static size_t grants_of(struct testing *t, int64_t account)
+{
+    const struct directory *d = store_directory(t->store);
+    size_t n = directory_account_by_id(d, account)->n_grants;
+    directory_unref(d);
+    return n;
+}
+
+static FIBER void grants(void *arg)
+{
+    struct testing *t = arg;
+    struct store *s = t->store;
+    struct error e = {0};
+    struct address boss = at("boss", "firm.example"), chief = at("chief", "example.org");
+    testing_account(t);
+    int64_t bob = t->account;
+    assert_int_equal(store_grant_add(s, bob, boss, &e), ERR_NOT_FOUND); /* no such domain */
+    ok(store_domain_add(s, S("firm.example"), S(""), &e), &e);
+    ok(store_domain_add(s, S("alias.example"), S("firm.example"), &e), &e);
+    assert_int_equal(store_grant_add(s, bob, at("boss", "alias.example"), &e), ERR_NOT_FOUND);
+    assert_int_equal(store_grant_add(s, bob, at("", "firm.example"), &e), ERR_SYNTAX);
+    assert_int_equal(store_grant_add(s, bob + 1000, boss, &e), ERR_NOT_FOUND);
+    ok(store_grant_add(s, bob, boss, &e), &e);
+    ok(store_grant_add(s, bob, chief, &e), &e);
+    assert_int_equal(store_grant_add(s, bob, boss, &e), ERR_EXISTS);
+    const struct directory *before = store_directory(s);
+    const struct directory_account *a = directory_account_by_id(before, bob);
+    assert_true(directory_is_granted(a, boss) && directory_is_granted(a, chief));
+    assert_false(directory_is_granted(a, at("boss", "example.org")));
+    assert_false(directory_may_send_as(before, bob, boss)); /* that is about aliases */
+    ok(store_grant_remove(s, bob, chief, &e), &e);
+    assert_int_equal(store_grant_remove(s, bob, chief, &e), ERR_NOT_FOUND);
+    assert_int_equal(a->n_grants, 2); /* who holds the old one keeps it */
+    directory_unref(before);
+    assert_int_equal(grants_of(t, bob), 1);
+
+    ok(store_domain_remove(s, S("alias.example"), &e), &e);
+    ok(store_grant_add(s, bob, chief, &e), &e);
+    ok(store_domain_remove(s, S("firm.example"), &e), &e); /* takes its grants along, not the others */
+    assert_int_equal(grants_of(t, bob), 1);
+    ok(store_domain_add(s, S("firm.example"), S(""), &e), &e);
+    ok(store_grant_add(s, bob, boss, &e), &e); /* its row was gone, too */
+    char local[16];
+    for (int i = 2; i < LIMIT_GRANTS; i++) {
+        snprintf(local, sizeof local, "u%d", i);
+        ok(store_grant_add(s, bob, at(local, "firm.example"), &e), &e);
+    }
+    assert_int_equal(store_grant_add(s, bob, at("one-more", "firm.example"), &e), ERR_CONFLICT);
+    ok(store_account_remove(s, bob, &e), &e);
+    assert_int_equal(store_grant_remove(s, bob, boss, &e), ERR_NOT_FOUND);
+    int64_t left = -1;
+    ok(db_exec_int(s->writer.db, "SELECT COUNT(*) FROM send_grant", &left, &e), &e); /* the lane sleeps */
+    assert_int_equal(left, 0);
+    assert_sound(t);
+}
+
+static void test_grants(void **state)
+{
+    (void)state;
+    twice(grants);
+}
+
 /* ---- all of it again after opening ---- */
 
 static void list_domain(const struct directory_domain *d, void *arg)
@@ -138,6 +201,8 @@ static void list_account(const struct directory_account *a, void *arg)
     buf_printf(arg, "%lld %.*s %.*s %d %lld %lld %zu\n", (long long)a->id, STR_FMT(a->key.local), STR_FMT(a->name),
                a->disabled, (long long)a->quota_bytes, (long long)a->inbox, a->n_credentials);
     for (size_t i = 0; i < a->n_credentials; i++) buf_printf(arg, "  %.*s\n", STR_FMT(a->credentials[i].password_hash));
+    for (size_t i = 0; i < a->n_grants; i++)
+        buf_printf(arg, "  as %.*s@%.*s\n", STR_FMT(a->grants[i].local), STR_FMT(a->grants[i].domain));
 }
 
 static void list_alias(const struct directory_alias *a, void *arg)
@@ -172,6 +237,12 @@ static FIBER void fill_directory(void *arg)
     assert_int_equal(alias(t, "all", "bob", true), 0);
     assert_int_equal(alias(t, "all", "eve", true), 0);
     assert_int_equal(alias(t, "sales", "all", false), 0);
+    const struct directory *d = store_directory(t->store);
+    int64_t carl = directory_account(d, at("carl", "example.org"))->id;
+    directory_unref(d);
+    const char *const as[] = {"chief", "boss", "friend", "clerk"};
+    for (int i = 0; i < 4; i++) ok(store_grant_add(t->store, carl, at(as[i], "example.org"), &e), &e);
+    ok(store_grant_add(t->store, t->account, at("boss", "example.org"), &e), &e);
     struct letter_out l;
     ok(letter_fill(t, t->arena, &l, S("Subject: kept\r\n\r\n"), 1, &e), &e);
     l.a.submitter = t->account;
@@ -222,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_domains_and_accounts),
         cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_grants),
         cmocka_unit_test(test_reopen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

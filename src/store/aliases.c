@@ -291,9 +291,8 @@ FIBER int store_alias_add(struct store *s, struct address shown, struct address 
                           size_t n, bool may_send, struct error *e)
 {
     struct alias_request a = {shown, key, targets, n, may_send};
-    if (key.local.n == 0 || key.local.n + key.domain.n >= DIRECTORY_ADDRESS_MAX)
-        return error_set(e, ERR_SYNTAX, "not an address");
-    return store_job(s, &alias_add_job, &a, 0, e);
+    int r = key_check(key, e);
+    return r ? r : store_job(s, &alias_add_job, &a, 0, e);
 }
 
 FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n,

@@ -326,17 +326,18 @@ static size_t account_strings(const struct directory_account *a, const struct ad
     size_t n = address_size(a->key) + address_size(a->shown) + a->name.n;
     for (size_t i = 0; i < a->n_credentials; i++) n += a->credentials[i].password_hash.n + a->credentials[i].scram.n;
     for (size_t i = 0; i < n_keys; i++) n += address_size(keys[i]);
+    for (size_t i = 0; i < a->n_grants; i++) n += address_size(a->grants[i]);
     return n;
 }
 
 static struct account_node *account_node_new(const struct directory_account *a, const struct address *keys,
                                              size_t n_keys)
 {
-    size_t credentials = a->n_credentials * sizeof *a->credentials, addresses = n_keys * sizeof *keys;
+    size_t credentials = a->n_credentials * sizeof *a->credentials, addresses = (n_keys + a->n_grants) * sizeof *keys;
     struct packer k;
     struct account_node *n = node_new(sizeof *n + credentials + addresses, account_strings(a, keys, n_keys), &k);
     struct directory_credential *c = (struct directory_credential *)(n + 1);
-    struct address *kept = (struct address *)(c + a->n_credentials);
+    struct address *kept = (struct address *)(c + a->n_credentials), *grants = kept + n_keys;
     n->d = *a;
     n->d.key = keep_address(&k, a->key);
     n->d.shown = keep_address(&k, a->shown);
@@ -348,6 +349,8 @@ static struct account_node *account_node_new(const struct directory_account *a, 
         c[i].scram = keep(&k, a->credentials[i].scram);
     }
     for (size_t i = 0; i < n_keys; i++) kept[i] = keep_address(&k, keys[i]);
+    for (size_t i = 0; i < a->n_grants; i++) grants[i] = keep_address(&k, a->grants[i]);
+    n->d.grants = grants;
     n->keys = kept;
     n->n_keys = n_keys;
     n->node.key = id_bytes(&n->d.id);
@@ -519,6 +522,13 @@ bool directory_may_send_as(const struct directory *d, int64_t account, struct ad
 {
     int steps = 10 * LIMIT_ALIAS_TARGETS;
     return reaches(d, account, key, 0, &steps);
+}
+
+bool directory_is_granted(const struct directory_account *a, struct address key)
+{
+    for (size_t i = 0; i < a->n_grants; i++)
+        if (address_is(a->grants[i], key)) return true;
+    return false;
 }
 
 /* ---- listings ---- */

@@ -34,6 +34,8 @@ struct directory_account {
     int64_t inbox;       /* mailbox id */
     const struct directory_credential *credentials;
     size_t n_credentials;
+    const struct address *grants; /* keys of addresses it may also send as, whether there is anybody or not */
+    size_t n_grants;
 };
 
 struct directory_alias {
@@ -53,6 +55,8 @@ const struct directory_alias *directory_alias(const struct directory *d, struct 
 
 /* Does mail to `key` reach `account` through aliases (to LIMIT_ALIAS_DEPTH), only over aliases with may_send? */
 bool directory_may_send_as(const struct directory *d, int64_t account, struct address key);
+/* Was the account granted this very address? */
+bool directory_is_granted(const struct directory_account *a, struct address key);
 
 /* How much the account's mailboxes hold now; lags behind commits by nothing. Any thread. */
 int64_t directory_used_bytes(const struct directory *d, int64_t account);

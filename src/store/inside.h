@@ -211,6 +211,12 @@ struct submission_usage submission_roll(struct submission_usage u, utc_us now); 
 int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account,
                    struct error *e);
 
+/* accounts.c */
+int key_check(struct address key, struct error *e); /* ERR_SYNTAX: empty, or longer than any of ours */
+
+/* grants.c */
+int grants_forget_domain(struct store *s, struct str domain, struct error *e); /* all that lie in it */
+
 /* body.c */
 struct str body_bytes(struct body *b);
 struct pack_stream *body_stream(struct body *b); /* of a body too large for memory, finished; NULL */

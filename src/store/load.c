@@ -50,7 +50,7 @@ static int load_domains(struct loading *l, struct error *e)
     return r;
 }
 
-/* ---- accounts: three listings walked side by side, all in order of the account ---- */
+/* ---- accounts: four listings walked side by side, all in order of the account ---- */
 
 struct cursor { /* the row a listing stands at */
     struct query q;
@@ -113,12 +113,32 @@ static int load_credentials(struct loading *l, struct cursor *c, struct director
     return c->more < 0 ? c->more : 0;
 }
 
+/* The addresses it was granted, likewise. */
+static int load_grants(struct loading *l, struct cursor *c, struct directory_account *a, struct error *e)
+{
+    struct buf v = BUF(SIZE_MAX);
+    while (c->more > 0 && q_get_int(&c->q, 0) <= a->id) {
+        struct address key = get_address(&c->q, 1, 2);
+        if (q_get_int(&c->q, 0) == a->id) {
+            key = (struct address){arena_str(l->arena, key.local), arena_str(l->arena, key.domain)};
+            buf_add(&v, str_of(&key, sizeof key));
+        }
+        next(c, e);
+    }
+    a->n_grants = v.n / sizeof *a->grants;
+    a->grants = arena_alloc(l->arena, v.n);
+    if (v.n) memcpy((void *)(uintptr_t)a->grants, v.p, v.n);
+    buf_free(&v);
+    return c->more < 0 ? c->more : 0;
+}
+
 static int load_accounts(struct loading *l, struct address_row *rows, size_t n, struct error *e)
 {
     struct cursor accounts = {.q = db_query(l->db, SQL_ACCOUNTS)},
-                  credentials = {.q = db_query(l->db, SQL_CREDENTIALS)};
+                  credentials = {.q = db_query(l->db, SQL_CREDENTIALS)}, grants = {.q = db_query(l->db, SQL_GRANTS)};
     size_t at = 0;
     int r = next(&credentials, e) < 0 ? credentials.more : 0;
+    if (!r && next(&grants, e) < 0) r = grants.more;
     while (!r && next(&accounts, e) > 0) {
         arena_reset(l->arena);
         struct directory_account a = {.id = q_get_int(&accounts.q, 0),
@@ -136,9 +156,11 @@ static int load_accounts(struct loading *l, struct address_row *rows, size_t n, 
             a.shown = rows[first].shown;
         }
         r = load_credentials(l, &credentials, &a, e);
+        if (!r) r = load_grants(l, &grants, &a, e);
         if (!r) directory_set_account(l->directory, &a, keys, at - first, q_get_int(&accounts.q, 4));
     }
     q_end(&credentials.q);
+    q_end(&grants.q);
     q_end(&accounts.q);
     return r ? r : accounts.more;
 }

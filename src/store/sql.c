@@ -36,6 +36,7 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_TARGETS] = "SELECT address, local_key, domain_key, local_shown, domain_shown FROM alias_target "
                     "ORDER BY address, domain_key, local_key",
     [SQL_CREDENTIALS] = "SELECT id, principal, data, scram, created_at FROM credential ORDER BY principal, id",
+    [SQL_GRANTS] = "SELECT principal, local_key, domain_key FROM send_grant ORDER BY principal, domain_key, local_key",
     [SQL_SUBMISSIONS] = "SELECT account, hour_ends, hour, day_ends, day FROM submission ORDER BY account",
 
     [SQL_DOMAIN_INSERT] = "INSERT INTO domain (id, tenant, name, alias_of, catch_all_local, catch_all_domain) "
@@ -62,7 +63,10 @@ const char *const sql_text[SQL_COUNT] = {
         "expires_at) VALUES ($1, $2, 1, $3, $4, $5, '', $6, 0, 0)",
     [SQL_PASSWORD_DELETE] = "DELETE FROM credential WHERE principal = $1 AND kind = 1",
     [SQL_CREDENTIALS_DELETE] = "DELETE FROM credential WHERE principal = $1",
+    [SQL_GRANT_INSERT] = "INSERT INTO send_grant (principal, domain_key, local_key) VALUES ($1, $2, $3)",
+    [SQL_GRANT_DELETE] = "DELETE FROM send_grant WHERE principal = $1 AND domain_key = $2 AND local_key = $3",
     [SQL_GRANTS_DELETE] = "DELETE FROM send_grant WHERE principal = $1",
+    [SQL_GRANTS_OF_DOMAIN_DELETE] = "DELETE FROM send_grant WHERE domain_key = $1",
     [SQL_ACLS_DELETE] = "DELETE FROM acl WHERE principal = $1",
     [SQL_SUBMISSION_PUT] =
         "INSERT INTO submission (account, hour_ends, hour, day_ends, day) VALUES ($1, $2, $3, $4, $5) "

@@ -79,6 +79,12 @@ FIBER int store_alias_add(struct store *s, struct address shown, struct address 
 FIBER int store_alias_remove(struct store *s, struct address key, const struct address *targets, size_t n /* 0: all */,
                              struct error *e);
 
+/* Lets the account send as an address it gets no mail for; nobody need have that address. Ends with the account and
+ * with the domain. ERR_NOT_FOUND: no such account, or the domain is not hosted, or is an alias of another; ERR_EXISTS;
+ * ERR_CONFLICT: LIMIT_GRANTS. */
+FIBER int store_grant_add(struct store *s, int64_t account, struct address key, struct error *e);
+FIBER int store_grant_remove(struct store *s, int64_t account, struct address key, struct error *e);
+
 /* Sets a server-wide text setting ("server_secret" …) if it is absent; *value in `a` is what holds afterwards. */
 FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value,
                         struct error *e);

@@ -91,7 +91,8 @@ static bool unpack_keys(struct str packed, struct scram_keys *k)
     return true;
 }
 
-static int prepare_password(struct arena *a, struct str typed, struct str *password, struct error *e) /* RFC 8265 §4.2 */
+/* RFC 8265 §4.2 */
+static int prepare_password(struct arena *a, struct str typed, struct str *password, struct error *e)
 {
     int r = password_prepare(a, typed, password);
     if (r == ERR_TOO_LONG) return error_set(e, r, "the password is longer than %d bytes", LIMIT_PASSWORD);
@@ -99,7 +100,8 @@ static int prepare_password(struct arena *a, struct str typed, struct str *passw
     return r ? error_set(e, r, "the password has control characters, or is not UTF-8") : 0;
 }
 
-FIBER int login_make_credential(struct world *w, struct arena *a, struct str typed, struct credential_data *out, struct error *e)
+FIBER int login_make_credential(struct world *w, struct arena *a, struct str typed, struct credential_data *out,
+                                struct error *e)
 {
     struct str password;
     int r = prepare_password(a, typed, &password, e);
@@ -198,7 +200,8 @@ static FIBER void note_failure(struct login *l, struct arena *a, struct ip clien
 
 /* ---- who it is ---- */
 
-static const struct directory_account *find_account(struct login *l, struct arena *a, const struct directory *d, struct str login)
+static const struct directory_account *find_account(struct login *l, struct arena *a, const struct directory *d,
+                                                    struct str login)
 {
     struct str text = str_find_char(login, '@') < login.n || l->o.local_domain.n == 0
                           ? login
@@ -209,7 +212,8 @@ static const struct directory_account *find_account(struct login *l, struct aren
     return account && !account->disabled && account->n_credentials ? account : NULL;
 }
 
-static struct sasl_identity identity_of(struct arena *a, const struct directory_account *account, const struct directory_credential *c)
+static struct sasl_identity identity_of(struct arena *a, const struct directory_account *account,
+                                        const struct directory_credential *c)
 {
     return (struct sasl_identity){account->id, c->id, address_str(a, account->shown)};
 }
@@ -220,8 +224,8 @@ static struct str nobodys_hash(void)
     return S("$y$j9T$LdJMENpBABJJ3hIHjB1Bi.$R5XYPZkIIxlmKz6aUvmu/bdeZVuLPE3xaFhGNyDtVr9");
 }
 
-static FIBER bool check_account(struct login *l, struct arena *a, const struct directory_account *account, struct str password,
-                                struct sasl_identity *who)
+static FIBER bool check_account(struct login *l, struct arena *a, const struct directory_account *account,
+                                struct str password, struct sasl_identity *who)
 {
     for (size_t i = 0; i < account->n_credentials; i++) {
         const struct directory_credential *c = &account->credentials[i];
@@ -234,7 +238,8 @@ static FIBER bool check_account(struct login *l, struct arena *a, const struct d
     return false;
 }
 
-static FIBER int check_password(void *arg, struct ip client, struct arena *a, struct str login, struct str password, struct sasl_identity *who)
+static FIBER int check_password(void *arg, struct ip client, struct arena *a, struct str login, struct str password,
+                                struct sasl_identity *who)
 {
     struct login *l = arg;
     if (is_shut_out(l, a, client)) return ERR_BUSY;
@@ -259,7 +264,8 @@ static struct scram_keys fake_keys(const struct login *l, struct str login)
     return k;
 }
 
-static FIBER int scram_keys_of(void *arg, struct ip client, struct arena *a, struct str login, struct scram_keys *keys, struct sasl_identity *who)
+static FIBER int scram_keys_of(void *arg, struct ip client, struct arena *a, struct str login, struct scram_keys *keys,
+                               struct sasl_identity *who)
 {
     struct login *l = arg;
     if (is_shut_out(l, a, client)) return ERR_BUSY;
@@ -292,7 +298,8 @@ struct login *login_new(struct world *w, const struct login_options *o)
     if (!l) abort();
     l->world = w;
     l->o = *o;
-    l->accounts = (struct sasl_accounts){.password = check_password, .scram = scram_keys_of, .scram_done = scram_done, .arg = l};
+    l->accounts =
+        (struct sasl_accounts){.password = check_password, .scram = scram_keys_of, .scram_done = scram_done, .arg = l};
     world_random(w, l->key, sizeof l->key);
     l->by_address = rate_new(w, SPAN_AUTH_WINDOW, 100000);
     l->by_account = rate_new(w, SPAN_AUTH_WINDOW, 100000);

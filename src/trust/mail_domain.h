@@ -1,4 +1,5 @@
-/* Could this domain send or take mail? What DNS says of it, before anybody believes a sender or queues for a recipient. */
+/* Could this domain send or take mail? What DNS says of it, before anybody believes a sender or queues for a recipient.
+ */
 #ifndef TRUST_MAIL_DOMAIN_H
 #define TRUST_MAIL_DOMAIN_H
 

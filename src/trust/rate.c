@@ -26,7 +26,11 @@ struct rate *rate_new(struct world *w, int64_t window_us, size_t keys_max)
 {
     struct rate *r = calloc(1, sizeof *r);
     if (!r) abort();
-    *r = (struct rate){.world = w, .lock = lock_new(w), .half = window_us / 2, .keys_max = keys_max, .turned = clock_mono(w)};
+    *r = (struct rate){.world = w,
+                       .lock = lock_new(w),
+                       .half = window_us / 2,
+                       .keys_max = keys_max,
+                       .turned = clock_mono(w)};
     map_init(&r->now, world_hash_key(w));
     map_init(&r->before, world_hash_key(w));
     return r;

@@ -34,6 +34,7 @@ FIBER int proxy_accept(struct stream *s, struct proxy_header *out)
     if (str_eq(str_of(begin, n), proxy_v2_signature)) e = read_binary(s, (unsigned char *)begin, out);
     else if (str_starts(str_of(begin, n), S("PROXY "))) e = read_line(s, begin, n, out);
     else e = ERR_SYNTAX;
-    if (!e) stream_set_peer(s, out->source);
-    return e;
+    if (e) return e;
+    stream_set_peer(s, out->source);
+    return out->named ? stream_count_as(s, out->source.ip) : 0;
 }

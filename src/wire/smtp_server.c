@@ -336,8 +336,8 @@ static FIBER int meet(struct smtp_session *s)
     s->local = stream_local(s->io);
     if (v->proxy_allowed && v->proxy_allowed(v->agent, s->peer.ip)) {
         int e = proxy_accept(s->io, &header);
+        s->peer = stream_peer(s->io);
         if (e) return e;
-        s->peer = header.source;
         if (header.named) s->local = header.destination;
     }
     s->trusted = header.named && v->trusted && v->trusted(v->agent, s->peer.ip);
@@ -380,6 +380,7 @@ static FIBER void say_farewell(struct smtp_session *s, int e)
     case ERR_TOO_SLOW: say_line(s, 421, E(4, 4, 2), true, S("too slow")); break;
     case ERR_CANCELLED: say_line(s, 421, E(4, 3, 2), true, S("shutting down")); break;
     case ERR_BUDGET: say_line(s, 421, E(4, 3, 0), true, S("this connection has used up its memory")); break;
+    case ERR_BUSY: say_line(s, 421, E(4, 7, 0), true, S("too many connections")); break;
     case ERR_SYNTAX: say_line(s, 421, E(4, 7, 0), true, S("a PROXY header was expected")); break;
     default: break; /* it went away */
     }

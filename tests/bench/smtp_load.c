@@ -1,9 +1,11 @@
-/* A load of letters for a mail server, over SMTP or LMTP, plain or with TLS and a password; for the benchmarks and the kill tests.
+/* A load of letters for a mail server, over SMTP or LMTP, plain or with TLS and a password; for the benchmarks and the
+ * kill tests.
  *
  *     smtp_load [options] HOST:PORT
  *
- * One thread per session, blocking sockets; so the generator costs the same whatever it drives. Prints one line of JSON. With --log each accepted
- * letter's number is written (one write, before the next letter) to a file: what was promised is known even if we or the server die. */
+ * One thread per session, blocking sockets; so the generator costs the same whatever it drives. Prints one line of
+ * JSON. With --log each accepted letter's number is written (one write, before the next letter) to a file: what was
+ * promised is known even if we or the server die. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -124,13 +126,15 @@ static bool dial(struct session *s)
         SSL_set_fd(s->ssl, s->fd);
         if (SSL_connect(s->ssl) != 1) return false;
     }
-    return get_reply(s) == 220 && say(s, 2, "%s load.test\r\n", l->lmtp ? "LHLO" : "EHLO") && (!l->user || authenticate(s));
+    return get_reply(s) == 220 && say(s, 2, "%s load.test\r\n", l->lmtp ? "LHLO" : "EHLO") &&
+           (!l->user || authenticate(s));
 }
 
 static size_t make_letter(const struct load *l, int number, char *out, size_t cap)
 {
-    int n = snprintf(out, cap, "From: <%s>\r\nTo: <%s>\r\nSubject: letter %s-%d\r\nMessage-ID: <%s-%d@load.test>\r\n"
-                               "Date: Sun, 22 Nov 2026 01:30:00 +0000\r\nX-Load: %s-%d\r\n\r\n",
+    int n = snprintf(out, cap,
+                     "From: <%s>\r\nTo: <%s>\r\nSubject: letter %s-%d\r\nMessage-ID: <%s-%d@load.test>\r\n"
+                     "Date: Sun, 22 Nov 2026 01:30:00 +0000\r\nX-Load: %s-%d\r\n\r\n",
                      l->from, l->recipient[number % l->recipients], l->tag, number, l->tag, number, l->tag, number);
     size_t at = (size_t)n, body = (size_t)l->size > at ? (size_t)l->size - at : 0;
     memcpy(out + at, l->filler, body);
@@ -186,8 +190,9 @@ static void report(struct load *l, double seconds)
 {
     int n = l->messages;
     qsort(l->latency, (size_t)n, sizeof *l->latency, by_size);
-    printf("{\"sent\": %d, \"failed\": %d, \"seconds\": %.4f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", atomic_load(&l->sent),
-           atomic_load(&l->failed), seconds, atomic_load(&l->sent) / seconds, l->latency[n / 2] * 1e3, l->latency[n * 99 / 100] * 1e3);
+    printf("{\"sent\": %d, \"failed\": %d, \"seconds\": %.4f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+           atomic_load(&l->sent), atomic_load(&l->failed), seconds, atomic_load(&l->sent) / seconds,
+           l->latency[n / 2] * 1e3, l->latency[n * 99 / 100] * 1e3);
 }
 
 static void make_filler(struct load *l)
@@ -199,15 +204,17 @@ static void make_filler(struct load *l)
 
 static void usage(void)
 {
-    fputs("usage: smtp_load [-s SESSIONS] [-m MESSAGES] [-l BYTES] [-f FROM] [-t TO,TO...] [-d] [--lmtp] [--tls] [--user U --password P]\n"
-          "                 [--tag WORD] [--log FILE] [--until-failure] HOST:PORT\n", stderr);
+    fputs("usage: smtp_load [-s SESSIONS] [-m MESSAGES] [-l BYTES] [-f FROM] [-t TO,TO...] [-d] [--lmtp] [--tls]\n"
+          "                 [--user U --password P] [--tag WORD] [--log FILE] [--until-failure] HOST:PORT\n",
+          stderr);
     exit(64);
 }
 
 static void parse_options(struct load *l, int argc, char **argv)
 {
-    static const struct option longs[] = {{"lmtp", 0, NULL, 'L'}, {"tls", 0, NULL, 'T'}, {"user", 1, NULL, 'u'}, {"password", 1, NULL, 'p'},
-                                          {"tag", 1, NULL, 'g'}, {"log", 1, NULL, 'o'}, {"until-failure", 0, NULL, 'x'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"lmtp", 0, NULL, 'L'}, {"tls", 0, NULL, 'T'}, {"user", 1, NULL, 'u'},          {"password", 1, NULL, 'p'},
+        {"tag", 1, NULL, 'g'},  {"log", 1, NULL, 'o'}, {"until-failure", 0, NULL, 'x'}, {NULL, 0, NULL, 0}};
     char *to = strdup("r@sink.test"), *save = NULL;
     for (int c; (c = getopt_long(argc, argv, "s:m:l:f:t:d", longs, NULL)) != -1;) switch (c) {
         case 's': l->sessions = atoi(optarg); break;
@@ -225,7 +232,8 @@ static void parse_options(struct load *l, int argc, char **argv)
         case 'x': l->any_failure_ends = true; break;
         default: usage();
         }
-    for (char *t = strtok_r(to, ",", &save); t && l->recipients < 256; t = strtok_r(NULL, ",", &save)) l->recipient[l->recipients++] = t;
+    for (char *t = strtok_r(to, ",", &save); t && l->recipients < 256; t = strtok_r(NULL, ",", &save))
+        l->recipient[l->recipients++] = t;
     char *colon = optind < argc ? strrchr(argv[optind], ':') : NULL;
     if (!colon || l->recipients == 0 || l->sessions < 1 || l->messages < 1) usage();
     *colon = 0;
@@ -235,7 +243,8 @@ static void parse_options(struct load *l, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct load load = {.sessions = 1, .messages = 100, .size = 10240, .from = "s@load.test", .tag = "load", .log = -1};
+    static struct load load =
+        {.sessions = 1, .messages = 100, .size = 10240, .from = "s@load.test", .tag = "load", .log = -1};
     struct load *l = &load;
     parse_options(l, argc, argv);
     make_filler(l);

@@ -9,7 +9,7 @@ import post
 import pytest
 from conftest import both
 
-SANITIZED = b"AddressSanitizer" in open(post.PENNY, "rb").read()
+SANITIZED = b"__asan_" in open(post.PENNY, "rb").read()
 
 
 def rows(office, *args):
@@ -97,6 +97,30 @@ def test_accounts_that_cannot_be(office):
     assert code(office, "account", "remove", "nobody@example.org") == 67
     assert code(office, "account", "remove", "alice@example.org") == 69, "the last who reads postmaster"
     assert [a["address"] for a in rows(office, "account", "list")] == ["alice@example.org", "bob@example.org"]
+
+
+@both
+def test_granted_addresses(office):
+    office.penny("domain", "add", "firm.example")
+    office.penny("domain", "add", "old.example", "--alias-of", "firm.example")
+    assert rows(office, "account", "show", "alice@example.org")["granted"] == []
+    office.penny("account", "grant", "alice@example.org", "Boss@firm.example")
+    office.penny("account", "grant", "alice@example.org", "bob@example.org")
+    assert rows(office, "account", "show", "alice@example.org")["granted"] == ["bob@example.org", "boss@firm.example"]
+    assert "boss@firm.example" in office.penny("account", "show", "alice@example.org").stdout
+    assert code(office, "account", "grant", "alice@example.org", "boss@FIRM.example") == 73
+    assert code(office, "account", "grant", "nobody@example.org", "boss@firm.example") == 67
+    assert code(office, "account", "grant", "alice@example.org", "boss@elsewhere.example") == 67, "no such domain here"
+    assert code(office, "account", "grant", "alice@example.org", "boss@old.example") == 67, "it is boss@firm.example's other name"
+    assert code(office, "account", "grant", "alice@example.org", "boss") == 65
+    assert code(office, "account", "grant", "alice@example.org") == 64
+    office.penny("account", "revoke", "alice@example.org", "bob@example.org")
+    assert code(office, "account", "revoke", "alice@example.org", "bob@example.org") == 67
+    assert rows(office, "account", "show", "alice@example.org")["granted"] == ["boss@firm.example"]
+    office.penny("domain", "remove", "old.example")
+    office.penny("domain", "remove", "firm.example")
+    assert rows(office, "account", "show", "alice@example.org")["granted"] == []
+    assert code(office, "verify") == 0
 
 
 @both

@@ -3,6 +3,8 @@ import socket
 import ssl
 import time
 
+import post
+
 
 def greeting(port):
     context = ssl._create_unverified_context()
@@ -23,3 +25,22 @@ def test_stalled_handshakes(server):
     finally:
         for s in stalled:
             s.close()
+
+
+def test_the_owner_gets_in(dns):
+    """When no more connections are taken, those of the administration still are."""
+    p = post.Penny(dns=dns, config="limits { connections = 10 }").start()
+    crowd = []
+    try:
+        for _ in range(10):
+            crowd.append(socket.create_connection(("127.0.0.1", p.ports["smtp"]), timeout=20))
+            assert crowd[-1].recv(200).startswith(b"220 ")
+        with socket.create_connection(("127.0.0.1", p.ports["smtp"]), timeout=20) as one_more:
+            assert one_more.recv(200) == b"421 4.7.0 too many connections\r\n"
+        assert p.status()["connections"] == 10
+        p.penny("account", "add", "dora@example.org", "--password-stdin", input=post.PASSWORD + "\n")
+    finally:
+        for s in crowd:
+            s.close()
+    p.stop()
+    p.remove()

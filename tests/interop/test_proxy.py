@@ -310,3 +310,61 @@ def test_others_name_nobody(office, context):
         assert not relays(c)
     with pytest.raises((EOFError, ConnectionResetError, ssl.SSLError)):
         Connection(office.ports["submissions"], v1(FRIEND), context, source=DIRECT)
+
+
+@pytest.fixture(scope="module")
+def narrow(dns):
+    """Two connections for each address, of which FRIEND is trusted."""
+    p = post.Penny(dns=dns, listen=f'proxy_protocol = {{"{BALANCER}"}}', config=f'trusted = {{"{FRIEND}"}}\nlimits {{ connections_per_address = 2 }}')
+    p.start()
+    yield p
+    p.stop()
+    p.remove()
+
+
+REFUSALS = {"smtp": "421 4.7.0 too many connections", "submission": "421 4.7.0 too many connections",
+            "pop3": "-ERR [SYS/TEMP] too many connections"}  # on the LMTP port only those with rights are served, who are not counted
+
+
+@HEADERS
+@pytest.mark.parametrize("client,neighbour,other", [(CLIENT, CLIENT, "203.0.113.10"), (CLIENT6, "2001:db8::8", "2001:db8:0:1::7")])
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_the_named_are_counted(narrow, kind, header, client, neighbour, other):
+    """On whatever port they are; the balancer itself is not, though all come from there."""
+    context = ssl.create_default_context(cafile=narrow.certificate)
+    welcome = ("220 ", "+OK ")
+    with smtp(narrow, header(client)) as first, pop3(narrow, header(neighbour), context):
+        with Connection(narrow.ports[kind], header(client)) as c:
+            assert c.reply() == REFUSALS[kind]
+            assert c.rest() == b""
+        with Connection(narrow.ports[kind], header(other)) as c, Connection(narrow.ports[kind], header(FRIEND)) as d, \
+                Connection(narrow.ports[kind], header(FRIEND)) as e, Connection(narrow.ports[kind], header(FRIEND)) as f:
+            assert all(x.reply().startswith(welcome) for x in (c, d, e, f))
+        first.say("QUIT", "221 ")
+        assert first.rest() == b""
+
+        def is_welcome():
+            with Connection(narrow.ports[kind], header(client)) as again:
+                return again.reply().startswith(welcome)
+
+        assert post.until(is_welcome)
+    post.until(lambda: narrow.status()["connections"] == 0)
+
+
+@pytest.mark.parametrize("kind", ["submissions", "pop3s"])
+def test_the_named_are_counted_before_tls(narrow, context, kind):
+    """The connection ends without a word, and without a handshake."""
+    with smtp(narrow, v1(CLIENT)), smtp(narrow, v1(CLIENT)):
+        with Connection(narrow.ports[kind], v1(CLIENT)) as c:
+            assert c.rest() == b""
+        with pytest.raises((EOFError, ConnectionResetError)):
+            Connection(narrow.ports[kind], v2(CLIENT), context)
+    post.until(lambda: narrow.status()["connections"] == 0)
+
+
+@pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
+def test_nobody_is_not_counted(narrow, header):
+    """A balancer may look after us as often as it wants to."""
+    with smtp(narrow, header), smtp(narrow, header), smtp(narrow, header):
+        pass
+    post.until(lambda: narrow.status()["connections"] == 0)
