@@ -1,5 +1,6 @@
-/* Rules of the post that hang on several sessions, or on what changes under a session: limits that parallel log-ins share, accounts
- * disabled meanwhile, aliases half of whom have a letter already, guesses at which names exist. In the simulated world, each twice. */
+/* Rules of the post that hang on several sessions, or on what changes under a session: limits that parallel log-ins
+ * share, accounts disabled meanwhile, aliases half of whom have a letter already, guesses at which names exist. In the
+ * simulated world, each twice. */
 #include "cmd/office_fixture.h"
 
 #include "proto/sasl/scram.h"
@@ -47,19 +48,22 @@ static void alias_half_delivered(struct office *o)
     static const char *const have[] = {"bob", "alice"}, *const want[] = {"alice", "bob"};
     for (size_t i = 0; i < 2; i++) {
         size_t n[2] = {office_mail(o, "alice@example.org").n, office_mail(o, "bob@example.org").n};
-        office_talk(o, stranger_ip, 25,
-                    arena_printf(o->arena,
-                                 HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<team@example.org>\nS: 250\nC: DATA\n"
-                                       "S: 354\nC: Delivered-To: %s@example.org\n" LETTER "S: 250 2.0.0\n" QUIT,
-                                 have[i])
-                        .p);
+        office_talk(
+            o, stranger_ip, 25,
+            arena_printf(o->arena,
+                         HELLO
+                         "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<team@example.org>\nS: 250\nC: DATA\n"
+                         "S: 354\nC: Delivered-To: %s@example.org\n" LETTER "S: 250 2.0.0\n" QUIT,
+                         have[i])
+                .p);
         n[want[i][0] == 'b']++;
         assert_int_equal(office_mail(o, "alice@example.org").n, n[0]);
         assert_int_equal(office_mail(o, "bob@example.org").n, n[1]);
     }
     office_talk(o, stranger_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<team@example.org>\nS: 250\nC: DATA\nS: 354\n"
-                      "C: Delivered-To: bob@example.org\nC: Delivered-To: alice@example.org\n" LETTER "S: 554 5.4.6\n" QUIT);
+                HELLO
+                "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<team@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                "C: Delivered-To: bob@example.org\nC: Delivered-To: alice@example.org\n" LETTER "S: 554 5.4.6\n" QUIT);
     assert_int_equal(office_mail(o, "alice@example.org").n, 1);
     assert_int_equal(office_mail(o, "bob@example.org").n, 1);
 }
@@ -95,7 +99,8 @@ struct broken_header {
     bool done;
 };
 
-/* Says a header of nearly the limit, then a line in two halves, the first of which passes the limit inside the field's name. */
+/* Says a header of nearly the limit, then a line in two halves, the first of which passes the limit inside the field's
+ * name. */
 static FIBER void say_broken_header(void *arg)
 {
     struct broken_header *p = arg;
@@ -147,7 +152,8 @@ static void header_cut_in_a_name(struct office *o)
 static void limit_is_shared(struct office *o)
 {
     talk_together(o, 587,
-                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "W: 30\nC: DATA\nS: 354\n" FROM_ALICE "S: 250\n" QUIT,
+                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "W: 30\nC: DATA\nS: 354\n" FROM_ALICE
+                            "S: 250\n" QUIT,
                   SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "W: 60\nC: DATA\nS: 450 4.7.1\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 6);
 }
@@ -156,16 +162,18 @@ static void limit_is_shared(struct office *o)
 static void limit_is_shared_to_the_end(struct office *o)
 {
     talk_together(o, 587,
-                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "W: 10\nC: DATA\nS: 354\nW: 10\n" FROM_ALICE "S: 250\n" QUIT,
-                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "W: 10\nC: DATA\nS: 354\nW: 20\n" FROM_ALICE
-                            "S: 450 4.7.1\n" QUIT);
+                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX
+                            "W: 10\nC: DATA\nS: 354\nW: 10\n" FROM_ALICE "S: 250\n" QUIT,
+                  SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX
+                            "W: 10\nC: DATA\nS: 354\nW: 20\n" FROM_ALICE "S: 450 4.7.1\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 6);
 }
 
 /* Trusted clients have no hourly limit, whether they log in or not. */
 static void trusted_without_limit(struct office *o)
 {
-    const char *six = SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "C: DATA\nS: 354\n" FROM_ALICE "S: 250\n" QUIT;
+    const char *six =
+        SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\n" SIX "C: DATA\nS: 354\n" FROM_ALICE "S: 250\n" QUIT;
     for (int i = 0; i < 3; i++) office_talk(o, friend_ip, 587, six);
     assert_int_equal(office_mail(o, "bob@example.org").n, 18);
 }
@@ -245,22 +253,33 @@ static void strays_are_not_recorded(struct office *o)
 static void roles_are_always_there(struct office *o)
 {
     static const char *const roles[] = {
-        "Postmaster", "POSTMASTER", "postmaster@example.org", "Abuse@example.org", "mailer-daemon@example.org",
-        "postmaster@mail.example.org", "abuse@mail.example.org", "MAILER-DAEMON@mail.example.org", "postmaster@[198.51.100.1]",
+        "Postmaster",
+        "POSTMASTER",
+        "postmaster@example.org",
+        "Abuse@example.org",
+        "mailer-daemon@example.org",
+        "postmaster@mail.example.org",
+        "abuse@mail.example.org",
+        "MAILER-DAEMON@mail.example.org",
+        "postmaster@[198.51.100.1]",
     };
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         office_talk(o, stranger_ip, 25,
-                    arena_printf(o->arena,
-                                 HELLO "C: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<%s>\nS: 250 2.1.5\nC: DATA\nS: 354\n" LETTER
-                                       "S: 250 2.0.0\n" QUIT,
-                                 roles[i])
+                    arena_printf(
+                        o->arena,
+                        HELLO
+                        "C: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<%s>\nS: 250 2.1.5\nC: DATA\nS: 354\n" LETTER
+                        "S: 250 2.0.0\n" QUIT,
+                        roles[i])
                         .p);
     assert_int_equal(office_mail(o, "alice@example.org").n, sizeof roles / sizeof *roles);
     office_talk(o, stranger_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<postmaster@[198.51.100.2]>\nS: 550 5.7.1\n" QUIT);
+                HELLO
+                "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<postmaster@[198.51.100.2]>\nS: 550 5.7.1\n" QUIT);
 }
 
-/* A thousand recipients with the longest addresses and DSN parameters there may be: within every limit, so it is taken. */
+/* A thousand recipients with the longest addresses and DSN parameters there may be: within every limit, so it is taken.
+ */
 static void largest_envelope(struct office *o)
 {
     struct buf *script = buf_in(o->arena, 2 << 20);

@@ -113,10 +113,14 @@ static void endless_header(struct office *o)
 static void letter_of_many_parts(struct office *o)
 {
     struct buf *script = buf_in(o->arena, 8 << 20);
-    buf_lit(script, HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-                          "C: Content-Type: multipart/mixed; boundary=b\nC: \n");
+    buf_lit(script,
+            HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                  "C: Content-Type: multipart/mixed; boundary=b\nC: \n");
     for (int i = 0; i < 11000; i++)
-        buf_printf(script, "C: --b\nC: Content-Type: text/plain; name=\"file number %d with a long name, to be kept\"; charset=utf-8; x=%d\nC: \nC: x\n", i, i);
+        buf_printf(
+            script,
+            "C: --b\nC: Content-Type: text/plain; name=\"file number %d with a long name, to be kept\"; charset=utf-8; x=%d\nC: \nC: x\n",
+            i, i);
     buf_lit(script, "C: --b--\nC: .\nS: 250 2.0.0\n" QUIT);
     buf_char(script, 0);
     office_talk(o, stranger_ip, 25, script->p);
@@ -272,18 +276,17 @@ static FIBER void grant_boss(struct office *o, void *arg)
 
 static void granted_address(struct office *o)
 {
-    const char *refused = SIGNED_IN
-        "C: MAIL FROM:<boss@example.org>\nS: 550 5.7.1\nC: MAIL FROM:<alice@example.org>\nS: 250\n"
-        "C: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C: From: <boss@example.org>\nC: \nC: x\nC: .\nS: 550 5.7.1\n" QUIT;
+    const char *refused =
+        SIGNED_IN "C: MAIL FROM:<boss@example.org>\nS: 550 5.7.1\nC: MAIL FROM:<alice@example.org>\nS: 250\n"
+                  "C: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                  "C: From: <boss@example.org>\nC: \nC: x\nC: .\nS: 550 5.7.1\n" QUIT;
     office_talk(o, stranger_ip, 587, refused);
     office_do(o, grant_boss, &(bool){true});
-    office_talk(
-        o, stranger_ip, 587,
-        SIGNED_IN
-        "C: MAIL FROM:<Boss@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C: From: The Boss <boss+news@example.org>\nC: \nC: x\nC: .\nS: 250\n"
-        "C: MAIL FROM:<bob@example.org>\nS: 550 5.7.1\n" QUIT);
+    office_talk(o, stranger_ip, 587,
+                SIGNED_IN
+                "C: MAIL FROM:<Boss@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                "C: From: The Boss <boss+news@example.org>\nC: \nC: x\nC: .\nS: 250\n"
+                "C: MAIL FROM:<bob@example.org>\nS: 550 5.7.1\n" QUIT);
     struct office_mail m = office_mail(o, "bob@example.org");
     assert_int_equal(m.n, 1);
     assert_true(str_starts(m.text[0], S("Return-Path: <Boss@example.org>\r\n")));

@@ -143,7 +143,9 @@ static void prepare_smtp(struct server *s, struct port *p)
         .kind = submission                        ? SMTP_SUBMISSION
                 : p->config->kind == SERVICE_LMTP ? SMTP_LMTP
                                                   : SMTP_RELAY,
-        .policy = submission ? &msa_policy : c->expn ? &mta_policy_with_expn : &mta_policy,
+        .policy = submission ? &msa_policy
+                  : c->expn  ? &mta_policy_with_expn
+                             : &mta_policy,
         .accounts = submission ? login_accounts(s->login) : NULL,
         .agent = p,
         .hostname = c->hostname,
