@@ -9,9 +9,8 @@
 #define LETTER "C: From: <a@sender.example>\nC: Subject: hello\nC: \nC: text\nC: .\n"
 #define SIGNED_IN HELLO "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldCBvZiBhbGljZQ==\nS: 235 2.7.0\n"
 #define FROM_ALICE "C: From: Alice <alice@example.org>\nC: Subject: hello\nC: \nC: x\nC: .\n"
-#define SIX \
-    "C: RCPT TO:<bob@example.org>\nS: 250\nC: RCPT TO:<bob+1@example.org>\nS: 250\nC: RCPT TO:<bob+2@example.org>\nS: 250\n" \
-    "C: RCPT TO:<bob+3@example.org>\nS: 250\nC: RCPT TO:<bob+4@example.org>\nS: 250\nC: RCPT TO:<bob+5@example.org>\nS: 250\n"
+#define TWO(a, b) "C: RCPT TO:<" a "@example.org>\nS: 250\nC: RCPT TO:<" b "@example.org>\nS: 250\n"
+#define SIX TWO("bob", "bob+1") TWO("bob+2", "bob+3") TWO("bob+4", "bob+5")
 #define QUIT "C: QUIT\nS: 221 2.0.0\nS-\n"
 
 static void run_once(struct sim *sim, void *arg)
@@ -63,7 +62,8 @@ static void alias_half_delivered(struct office *o)
     office_talk(o, stranger_ip, 25,
                 HELLO
                 "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<team@example.org>\nS: 250\nC: DATA\nS: 354\n"
-                "C: Delivered-To: bob@example.org\nC: Delivered-To: alice@example.org\n" LETTER "S: 554 5.4.6\n" QUIT);
+                "C: Delivered-To: bob@example.org\n"
+                "C: Delivered-To: alice@example.org\n" LETTER "S: 554 5.4.6\n" QUIT);
     assert_int_equal(office_mail(o, "alice@example.org").n, 1);
     assert_int_equal(office_mail(o, "bob@example.org").n, 1);
 }
@@ -71,7 +71,8 @@ static void alias_half_delivered(struct office *o)
 static void endless_deliveries(struct office *o)
 {
     office_talk(o, stranger_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\n"
+                      "S: 354\n"
                       "C* 101 Delivered-To: x@elsewhere.example\n" LETTER "S: 554 5.4.6\n" QUIT);
 }
 
@@ -265,17 +266,15 @@ static void roles_are_always_there(struct office *o)
     };
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         office_talk(o, stranger_ip, 25,
-                    arena_printf(
-                        o->arena,
-                        HELLO
-                        "C: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<%s>\nS: 250 2.1.5\nC: DATA\nS: 354\n" LETTER
-                        "S: 250 2.0.0\n" QUIT,
-                        roles[i])
+                    arena_printf(o->arena,
+                                 HELLO "C: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<%s>\nS: 250 2.1.5\nC: DATA\n"
+                                       "S: 354\n" LETTER "S: 250 2.0.0\n" QUIT,
+                                 roles[i])
                         .p);
     assert_int_equal(office_mail(o, "alice@example.org").n, sizeof roles / sizeof *roles);
     office_talk(o, stranger_ip, 25,
-                HELLO
-                "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<postmaster@[198.51.100.2]>\nS: 550 5.7.1\n" QUIT);
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<postmaster@[198.51.100.2]>\n"
+                      "S: 550 5.7.1\n" QUIT);
 }
 
 /* A thousand recipients with the longest addresses and DSN parameters there may be: within every limit, so it is taken.

@@ -79,22 +79,22 @@ static void no_open_relay(struct office *o)
                       "C: RCPT TO:<away@example.org>\nS: 451 4.4.4\n"
                       "C: DATA\nS: 554 5.5.1\n" QUIT);
     office_talk(o, friend_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<x@elsewhere.example>\nS: 451 4.4.4\n" QUIT);
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<x@elsewhere.example>\n"
+                      "S: 451 4.4.4\n" QUIT);
 }
 
 static void loops_are_cut(struct office *o)
 {
-    office_talk(
-        o, stranger_ip, 25,
-        HELLO
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C* 100 Received: from x by y; Sun, 22 Nov 2026 01:30:00 +0000\n" LETTER "S: 554 5.4.6\n"
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C* 99 Received: from x by y; Sun, 22 Nov 2026 01:30:00 +0000\n" LETTER "S: 250 2.0.0\n"
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C: delivered-to: BOB@example.org\n" LETTER "S: 554 5.4.6\n"
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-        "C: DATA\nS: 354\nC: Delivered-To: bob@example.org\n" LETTER "S: 250 2.0.0\n" QUIT);
+    office_talk(o, stranger_ip, 25,
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                      "C* 100 Received: from x by y; Sun, 22 Nov 2026 01:30:00 +0000\n" LETTER "S: 554 5.4.6\n"
+                      "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                      "C* 99 Received: from x by y; Sun, 22 Nov 2026 01:30:00 +0000\n" LETTER "S: 250 2.0.0\n"
+                      "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                      "C: delivered-to: BOB@example.org\n" LETTER "S: 554 5.4.6\n"
+                      "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+                      "C: RCPT TO:<alice@example.org>\nS: 250\n"
+                      "C: DATA\nS: 354\nC: Delivered-To: bob@example.org\n" LETTER "S: 250 2.0.0\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 1);
     assert_int_equal(office_mail(o, "alice@example.org").n, 1);
     assert_int_equal(office_trace_count(o, TRACE_REFUSED, 554), 3);
@@ -103,7 +103,8 @@ static void loops_are_cut(struct office *o)
 static void endless_header(struct office *o)
 {
     office_talk(o, stranger_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\n"
+                      "S: 354\n"
                       "C* 20000 X-Header: and on and on it goes\nC: .\nS: 552 5.3.4\nC: NOOP\nS: 250\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 0);
     assert_int_equal(office_trace_count(o, TRACE_REFUSED, 552), 1);
@@ -119,7 +120,8 @@ static void letter_of_many_parts(struct office *o)
     for (int i = 0; i < 11000; i++)
         buf_printf(
             script,
-            "C: --b\nC: Content-Type: text/plain; name=\"file number %d with a long name, to be kept\"; charset=utf-8; x=%d\nC: \nC: x\n",
+            "C: --b\n"
+            "C: Content-Type: text/plain; name=\"file number %d with a long name\"; charset=utf-8; x=%d\nC: \nC: x\n",
             i, i);
     buf_lit(script, "C: --b--\nC: .\nS: 250 2.0.0\n" QUIT);
     buf_char(script, 0);
@@ -132,10 +134,10 @@ static void one_copy_for_one_address(struct office *o)
 {
     office_talk(
         o, stranger_ip, 25,
-        HELLO
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: RCPT TO:<BOB@example.org>\nS: 250\n"
-        "C: RCPT TO:<team@example.org>\nS: 250\nC: RCPT TO:<bob+x@example.org>\nS: 250\nC: DATA\nS: 354\n" LETTER
-        "S: 250 2.0.0\n" QUIT);
+        HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+              "C: RCPT TO:<BOB@example.org>\nS: 250\n"
+              "C: RCPT TO:<team@example.org>\nS: 250\nC: RCPT TO:<bob+x@example.org>\nS: 250\nC: DATA\nS: 354\n" LETTER
+              "S: 250 2.0.0\n" QUIT);
     struct office_mail bob = office_mail(o, "bob@example.org"), alice = office_mail(o, "alice@example.org");
     assert_int_equal(bob.n, 2); /* bob, and bob+x */
     assert_int_equal(alice.n, 1);
@@ -148,8 +150,10 @@ static void one_copy_for_one_address(struct office *o)
 static void what_is_removed(struct office *o)
 {
     office_talk(o, stranger_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n"
-                      "C: Return-Path: <forged@sender.example>\nC: Authentication-Results: mail.example.org; spf=pass\n"
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\n"
+                      "S: 354\n"
+                      "C: Return-Path: <forged@sender.example>\n"
+                      "C: Authentication-Results: mail.example.org; spf=pass\n"
                       "C: Authentication-Results: other.example; spf=pass\nC: Bcc: someone@sender.example\n" LETTER
                       "S: 250 2.0.0\n" QUIT);
     struct office_mail m = office_mail(o, "bob@example.org");
@@ -162,14 +166,14 @@ static void what_is_removed(struct office *o)
 
 static void quota(struct office *o)
 {
-    office_talk(
-        o, stranger_ip, 25,
-        HELLO
-        "C: MAIL FROM:<a@sender.example> SIZE=12000\nS: 250\nC: RCPT TO:<small@example.org>\nS: 552 5.2.2\n"
-        "C: RCPT TO:<bob@example.org>\nS: 250\nC: RSET\nS: 250\n"
-        "C: MAIL FROM:<a@sender.example> SIZE=10500\nS: 250\nC: RCPT TO:<small@example.org>\nS: 250\nC: DATA\nS: 354\n"
-        "C: Subject: x\nC: \nC* 1000 123456789\nC: .\nS: 250\n"
-        "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<small@example.org>\nS: 552 5.2.2\n" QUIT);
+    office_talk(o, stranger_ip, 25,
+                HELLO
+                "C: MAIL FROM:<a@sender.example> SIZE=12000\nS: 250\nC: RCPT TO:<small@example.org>\nS: 552 5.2.2\n"
+                "C: RCPT TO:<bob@example.org>\nS: 250\nC: RSET\nS: 250\n"
+                "C: MAIL FROM:<a@sender.example> SIZE=10500\nS: 250\nC: RCPT TO:<small@example.org>\nS: 250\nC: DATA\n"
+                "S: 354\n"
+                "C: Subject: x\nC: \nC* 1000 123456789\nC: .\nS: 250\n"
+                "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<small@example.org>\nS: 552 5.2.2\n" QUIT);
 }
 
 static void refusals_are_counted(struct office *o)
@@ -198,11 +202,11 @@ static void expn(struct office *o)
 {
     o->service[0].policy = &mta_policy_with_expn;
     office_talk(o, stranger_ip, 25, HELLO "C: EXPN team@example.org\nS: 502 5.5.1\n" QUIT);
-    office_talk(
-        o, friend_ip, 25,
-        HELLO
-        "C: EXPN team@example.org\nS: 250 2.5.0 <alice@example.org>\nC: EXPN <bob@example.org>\nS: 250 2.5.0 <bob@example.org>\n"
-        "C: EXPN nobody@example.org\nS: 550 5.1.1\nC: EXPN x@elsewhere.example\nS: 550 5.1.1\nC: EXPN @\nS: 501 5.1.3\n" QUIT);
+    office_talk(o, friend_ip, 25,
+                HELLO "C: EXPN team@example.org\nS: 250 2.5.0 <alice@example.org>\nC: EXPN <bob@example.org>\n"
+                      "S: 250 2.5.0 <bob@example.org>\n"
+                      "C: EXPN nobody@example.org\nS: 550 5.1.1\nC: EXPN x@elsewhere.example\nS: 550 5.1.1\nC: EXPN @\n"
+                      "S: 501 5.1.3\n" QUIT);
     o->service[0].policy = &mta_policy;
     office_talk(o, friend_ip, 25, HELLO "C: EXPN team@example.org\nS: 502 5.5.1\n" QUIT);
 }
@@ -212,18 +216,18 @@ static void expn(struct office *o)
 static void full_disk(struct office *o)
 {
     const char *letter =
-        HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n" LETTER
-              "S: %s\n" QUIT;
+        HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\n"
+              "S: 354\n" LETTER "S: %s\n" QUIT;
     office_talk(o, stranger_ip, 25, arena_printf(o->arena, letter, "250 2.0.0").p);
     sim_disk_limit(o->world, 1 << 20);
     office_talk(o, stranger_ip, 25, arena_printf(o->arena, letter, "452 4.3.1").p);
     assert_int_equal(office_mail(o, "bob@example.org").n, 1);
     sim_disk_limit(o->world, -1);
-    office_talk(
-        o, stranger_ip, 25,
-        HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n" LETTER
-              /* the first that asks makes the store look again */
-              "S: \nC: RSET\nS: 250\n" QUIT);
+    office_talk(o, stranger_ip, 25,
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\n"
+                      "S: 354\n" LETTER
+                      /* the first that asks makes the store look again */
+                      "S: \nC: RSET\nS: 250\n" QUIT);
     size_t before = office_mail(o, "bob@example.org").n;
     office_talk(o, stranger_ip, 25, arena_printf(o->arena, letter, "250 2.0.0").p);
     assert_int_equal(office_mail(o, "bob@example.org").n, before + 1);
@@ -237,7 +241,8 @@ static void fix_ups(struct office *o)
         o, stranger_ip, 587,
         SIGNED_IN
         "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n" FROM_ALICE
-        "C: Bcc: secret@example.org\nC: Resent-Bcc: secret@example.org\nC: Return-Path: <x@y>\nC: \nC: text\nC: .\nS: 250\n" QUIT);
+        "C: Bcc: secret@example.org\nC: Resent-Bcc: secret@example.org\nC: Return-Path: <x@y>\nC: \nC: text\n"
+        "C: .\nS: 250\n" QUIT);
     struct office_mail m = office_mail(o, "bob@example.org");
     assert_int_equal(m.n, 1);
     assert_true(str_find(m.text[0], S("secret@example.org")) == m.text[0].n);
@@ -255,8 +260,10 @@ static void rights(struct office *o)
         o, stranger_ip, 587,
         SIGNED_IN
         "C: MAIL FROM:<bob@example.org>\nS: 550 5.7.1\nC: MAIL FROM:<alice+x@example.org>\nS: 250\n"
-        "C: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\nC: From: <bob@example.org>\nC: \nC: x\nC: .\nS: 550 5.7.1\n"
-        "C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\nC: Subject: no author\nC: \nC: x\nC: .\nS: 550 5.6.0\n"
+        "C: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\nC: From: <bob@example.org>\nC: \nC: x\nC: .\n"
+        "S: 550 5.7.1\n"
+        "C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\nC: Subject: no author\n"
+        "C: \nC: x\nC: .\nS: 550 5.6.0\n"
         "C: MAIL FROM:<team@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: DATA\nS: 354\n" FROM_ALICE
         "C: From: <bob@example.org>\nC: \nC: x\nC: .\nS: 550 5.6.0\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 0);
@@ -297,10 +304,11 @@ static void granted_address(struct office *o)
 
 static void hourly_limit(struct office *o)
 {
-    const char *ten = SIGNED_IN
-        "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\nC: RCPT TO:<bob+1@example.org>\nS: 250\n"
-        "C: RCPT TO:<bob+2@example.org>\nS: 250\nC: RCPT TO:<bob+3@example.org>\nS: 250\nC: RCPT TO:<bob+4@example.org>\nS: 250\n"
-        "C: DATA\nS: 354\n" FROM_ALICE "C: \nC: x\nC: .\nS: 250\n" QUIT;
+    const char *ten = SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+                                "C: RCPT TO:<bob+1@example.org>\nS: 250\n"
+                                "C: RCPT TO:<bob+2@example.org>\nS: 250\nC: RCPT TO:<bob+3@example.org>\nS: 250\n"
+                                "C: RCPT TO:<bob+4@example.org>\nS: 250\n"
+                                "C: DATA\nS: 354\n" FROM_ALICE "C: \nC: x\nC: .\nS: 250\n" QUIT;
     const char *over =
         SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 450 4.7.1\n" QUIT;
     office_talk(o, stranger_ip, 587, ten);
@@ -315,19 +323,20 @@ static void hourly_limit(struct office *o)
 
 static void foreign_recipients(struct office *o)
 {
-    office_talk(
-        o, stranger_ip, 587,
-        SIGNED_IN
-        "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<x@sender.example>\nS: 451 4.4.4\nC: RCPT TO:<x@missing.test>\nS: 550 5.1.2\n"
-        "C: RCPT TO:<x@null.example>\nS: 556 5.1.10\nC: RCPT TO:<x@broken.example>\nS: 451 4.4.4\nC: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\n" QUIT);
+    office_talk(o, stranger_ip, 587,
+                SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<x@sender.example>\nS: 451 4.4.4\n"
+                          "C: RCPT TO:<x@missing.test>\nS: 550 5.1.2\n"
+                          "C: RCPT TO:<x@null.example>\nS: 556 5.1.10\nC: RCPT TO:<x@broken.example>\nS: 451 4.4.4\n"
+                          "C: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\n" QUIT);
 }
 
 static void guessing_passwords(struct office *o)
 {
-    const char *five = HELLO
-        "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\nC: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
-        "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\nC: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
-        "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\nS: 421 4.7.0\nS-\n";
+    const char *five = HELLO "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
+                             "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
+                             "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
+                             "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\n"
+                             "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n\nS: 535 5.7.8\nS: 421 4.7.0\nS-\n";
     for (int i = 0; i < 4; i++) assert_true(office_talk(o, stranger_ip, 587, five) >= 4 * SPAN_AUTH_DELAY);
     office_talk(o, stranger_ip, 587,
                 HELLO "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldCBvZiBhbGljZQ==\nS: 454 4.7.0\n" QUIT);
@@ -341,11 +350,11 @@ static void guessing_passwords(struct office *o)
 static void lmtp(struct office *o)
 {
     office_talk(o, stranger_ip, 24, "S: 554 5.7.1\nS-\n");
-    office_talk(
-        o, friend_ip, 24,
-        "S: 220\nC: LHLO client\nS: 250\nC: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
-        "C: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\nC: RCPT TO:<alice@example.org>\nS: 250\nC: DATA\nS: 354\nC: Delivered-To: bob@example.org\n" LETTER
-        "S: 554 5.4.6\nS: 250 2.0.0\n" QUIT);
+    office_talk(o, friend_ip, 24,
+                "S: 220\nC: LHLO client\nS: 250\nC: MAIL FROM:<a@missing.test>\nS: 250\nC: RCPT TO:<bob@example.org>\n"
+                "S: 250\n"
+                "C: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\nC: RCPT TO:<alice@example.org>\nS: 250\nC: DATA\n"
+                "S: 354\nC: Delivered-To: bob@example.org\n" LETTER "S: 554 5.4.6\nS: 250 2.0.0\n" QUIT);
     assert_int_equal(office_mail(o, "bob@example.org").n, 0);
     assert_int_equal(office_mail(o, "alice@example.org").n, 1);
 }
