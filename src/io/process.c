@@ -169,16 +169,16 @@ int process_ask(const char *prompt, bool hidden, size_t max, struct buf *b)
 {
     bool tty = process_is_tty(PROCESS_IN);
     struct termios before, unseen;
-    if (tty) process_write(PROCESS_ERR, str_c(prompt));
     bool changed = tty && hidden && tcgetattr(STDIN_FILENO, &before) == 0;
-    if (changed) {
+    if (changed) { /* before the prompt, and without throwing away what was typed ahead */
         unseen = before;
         unseen.c_lflag &= (tcflag_t) ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &unseen);
     }
+    if (tty) process_write(PROCESS_ERR, str_c(prompt));
     int e = read_line(max, b);
     if (changed) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
         process_write(PROCESS_ERR, S("\n"));
     }
     return e;
