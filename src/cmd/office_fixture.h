@@ -365,4 +365,23 @@ static size_t office_trace_count(struct office *o, enum trace_kind kind, int cod
     return n;
 }
 
+/* ---- what scripts say often, and running a test ---- */
+
+#define HELLO "S: 220\nC: EHLO client.example\nS: 250\n"
+#define LETTER "C: From: <a@sender.example>\nC: Subject: hello\nC: \nC: text\nC: .\n"
+#define SIGNED_IN HELLO "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldCBvZiBhbGljZQ==\nS: 235 2.7.0\n" /* alice */
+#define FROM_ALICE "C: From: Alice <alice@example.org>\nC: Subject: hello\n"
+#define QUIT "C: QUIT\nS: 221 2.0.0\nS-\n"
+
+static void office_run_once(struct sim *sim, void *arg)
+{
+    struct office o;
+    office_open(&o, sim);
+    (*(void (**)(struct office *))arg)(&o);
+    office_close(&o);
+}
+
+/* In a fresh office, twice, from one seed. */
+static void office_run(void (*test)(struct office *o)) { sim_twice(11, office_run_once, &test); }
+
 #endif

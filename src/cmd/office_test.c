@@ -3,22 +3,6 @@
  * test twice. */
 #include "cmd/office_fixture.h"
 
-#define HELLO "S: 220\nC: EHLO client.example\nS: 250\n"
-#define LETTER "C: From: <a@sender.example>\nC: Subject: hello\nC: \nC: text\nC: .\n"
-#define SIGNED_IN HELLO "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldCBvZiBhbGljZQ==\nS: 235 2.7.0\n"
-#define FROM_ALICE "C: From: Alice <alice@example.org>\nC: Subject: hello\n"
-#define QUIT "C: QUIT\nS: 221 2.0.0\nS-\n"
-
-static void run_once(struct sim *sim, void *arg)
-{
-    struct office o;
-    office_open(&o, sim);
-    (*(void (**)(struct office *))arg)(&o);
-    office_close(&o);
-}
-
-static void run(void (*test)(struct office *o)) { sim_twice(11, run_once, &test); }
-
 /* ---- port 25 ---- */
 
 static void deliver_one(struct office *o)
@@ -363,7 +347,7 @@ static void lmtp(struct office *o)
     static void test_##name(void **state) \
     { \
         (void)state; \
-        run(name); \
+        office_run(name); \
     }
 TEST(deliver_one)
 TEST(sender_domains)
