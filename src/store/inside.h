@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "store/collect.h"
 #include "store/db.h"
 #include "store/directory_edit.h"
 #include "store/ids.h"
@@ -99,6 +100,9 @@ struct writer {
     struct iovec *pieces;
     struct job **jobs, **good;           /* of the group: all, and those to run */
     bool wrote_trace, made_ids;
+    bool held_back;                      /* jobs whose bodies are placed wait for the next group */
+    int groups_passed;                   /* since the collector had its turn */
+    struct collect collect;
     /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
     bool broken;
     mono_us retry_at;                    /* not before, when broken */
@@ -155,10 +159,12 @@ struct store {
     struct hash_key hash_key;
     int damaged_packs;
     _Atomic int64_t spool;       /* bytes of letters in memory */
-    _Atomic bool writes_refused;
+    _Atomic bool writes_refused, closing;
+    _Atomic int verifying; /* nothing is collected meanwhile */
+    int64_t keep_expunged_us;
 
     struct lock *lock; /* of all that follows to `writer` */
-    struct list jobs;
+    struct list jobs, collectors; /* struct job; those who wait for the next collection */
     struct trace_queue traces; /* refusals not yet taken by the writer */
     int64_t traces_dropped;
     bool traces_due, traces_timer;
@@ -174,7 +180,7 @@ struct store {
     struct writer writer;
     struct {
         _Atomic int64_t groups, jobs, jobs_alone, commits, checkpoints, wal_bytes, messages, queue_rows, statements,
-            row_writes;
+            row_writes, packs_removed, bytes_collected;
     } count;
 };
 

@@ -272,6 +272,22 @@ static void read_body(void *arg)
     b->got = packs_read(b->store->packs, &place, b->letter->body, b->out, (size_t)b->n, b->from, &b->error);
 }
 
+static int read_place(struct store *s, struct db *db, void *arg, struct error *e)
+{
+    (void)s;
+    struct letter *l = arg;
+    struct pack_place place;
+    struct query q = db_query(db, SQL_BODY_PLACE);
+    q_int(&q, l->body);
+    int r = q_row(&q, e);
+    if (r <= 0) return r < 0 ? r : error_set(e, ERR_NOT_FOUND, "the letter is gone");
+    r = place_unpack(q_get(&q, 0), &place);
+    q_end(&q);
+    if (r) return error_set(e, ERR_CORRUPT, "the letter's row is damaged");
+    l->place = (struct body_place){place.pack, place.offset, place.length, place.stored, place.codec};
+    return 0;
+}
+
 FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n,
                             struct str *out, struct error *e)
 {
@@ -290,6 +306,11 @@ FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, 
                              .from = offset + of_prefix - prefix,
                              .n = rest};
     offload(read_body, &b);
+    if (b.got == ERR_NOT_FOUND) { /* its pack was compacted since the row was read: the row is read again, once */
+        int r = store_read(s, read_place, l, e);
+        if (r) return r;
+        offload(read_body, &b);
+    }
     if (b.got == rest) return 0;
     if (b.got >= 0) return error_set(e, ERR_CORRUPT, "the letter's body is shorter than its row says");
     if (e) *e = b.error;

@@ -144,6 +144,7 @@ static int expunge_one(struct store *s, struct piece *p, struct entry *entry, st
     p->mailbox->octets -= size;
     p->account->used_bytes -= size;
     p->account->used_count--;
+    s->writer.collect.garbage += size;
     p->gone_n += tombstone_pack(entry->uid, entry->email, p->gone + p->gone_n);
     rows_note(&s->writer.rows, p->mailbox->id, CHANGE_GONE, entry);
     return p->gone_n == sizeof p->gone ? bury(s, p, e) : 0;

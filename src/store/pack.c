@@ -153,9 +153,21 @@ int packs_remove(struct packs *p, int64_t pack, struct error *e)
     return file_remove(p->world, path, e);
 }
 
+int packs_sync(struct packs *p, struct error *e) { return folder_sync(p->world, p->folder, e); }
+
 struct pack_durable packs_durable(struct packs *p) { return p->durable; }
 
 /* ---- opening ---- */
+
+void packs_remove_dead(struct world *w, const char *folder, int64_t pack)
+{
+    char path[PACK_PATH];
+    struct buf b = BUF_OVER(path);
+    buf_printf(&b, "%s/packs/", folder);
+    id_put(&b, pack);
+    buf_add(&b, str_of(".pack", sizeof ".pack")); /* with its NUL */
+    if (!b.failed) file_remove(w, path, NULL);
+}
 
 /* FOLDER/lost, FOLDER/lost/NAME or FOLDER/lost/NAME.try. */
 static bool lost_path(const struct packs *p, struct str name, int try, char out[PACK_PATH])
@@ -482,6 +494,14 @@ static int append_once(struct packs *p, struct pack_record *r, size_t n, int64_t
         *abandoned = true;
     }
     return code;
+}
+
+int64_t packs_size(const struct packs *p) { return p->growing.file ? p->growing.size : 0; }
+
+void packs_seal(struct packs *p)
+{
+    growing_seal(p);
+    p->durable = (struct pack_durable){0};
 }
 
 int packs_append(struct packs *p, struct pack_record *r, size_t n, struct error *e)

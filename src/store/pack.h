@@ -40,6 +40,8 @@ struct pack_durable { /* what a commit must remember: an open pack's size that i
 int packs_open(struct world *w, const char *folder, const struct pack_durable *known, size_t n, bool clean,
                int64_t (*next_id)(void *), void *id_arg, struct packs **out, int *damaged, struct error *e);
 void packs_close(struct packs *p);
+/* Before packs_open(): the file of a pack that is known to be dead, should it still be there. */
+void packs_remove_dead(struct world *w, const char *folder, int64_t pack);
 
 /* Writer's lane only. Appends a group's records with one write, then one sync makes them durable; fills the places. On
  * failure nothing of the group counts: a failed sync seals the pack as suspect (never synced again) and the group is
@@ -68,6 +70,17 @@ int packs_scan(struct packs *p, int64_t pack,
                bool (*fn)(void *arg, const struct pack_place *at, int64_t body, struct str envelope, int crc_ok),
                void *arg, struct error *e);
 int packs_list(struct packs *p, struct arena *a, int64_t **ids, int64_t **sizes, size_t *n);
+
+/* Writer's lane only: what packs_append() wrote until now is sealed, whatever room is left; the next group begins a new
+ * pack. packs_size: bytes of the pack that is open, 0 none. */
+void packs_seal(struct packs *p);
+int64_t packs_size(const struct packs *p);
+
+/* The whole record at `place` for a copy elsewhere: envelope and body into `a`, both checked. Any thread. */
+int packs_copy(struct packs *p, const struct pack_place *place, int64_t body, struct arena *a, struct pack_record *out,
+               struct error *e);
+
+int packs_sync(struct packs *p, struct error *e); /* the folder: removed packs do not come back */
 
 /* Takes a pack no row names any more out of the store; readers that hold it go on. ERR_BUSY: it is being written. */
 int packs_remove(struct packs *p, int64_t pack, struct error *e);

@@ -156,6 +156,42 @@ int64_t packs_read(struct packs *p, const struct pack_place *place, int64_t body
     return r;
 }
 
+/* ---- one record ---- */
+
+static int copy_record(struct file *f, const struct pack_place *place, int64_t body, struct arena *a,
+                       struct pack_record *out, struct error *e)
+{
+    struct pack_header h;
+    int r = read_header(f, place, body, &h, e);
+    if (r) return r;
+    size_t envelope = h.envelope_length, n = envelope + (size_t)h.length;
+    char *bytes = arena_alloc(a, n + 1);
+    struct iovec *piece = arena_new_of(a, struct iovec);
+    int64_t got = file_read(f, bytes, n, place->offset + PACK_RECORD_HEADER, e);
+    if (got < 0) return (int)got;
+    *piece = (struct iovec){bytes + envelope, (size_t)h.length};
+    *out = (struct pack_record){.body = body,
+                                .envelope = str_of(bytes, envelope),
+                                .pieces = piece,
+                                .n_pieces = 1,
+                                .length = h.length};
+    if ((size_t)got < n || hash_crc32c(0, out->envelope) != h.envelope_crc ||
+        hash_crc32c(0, str_of(bytes + envelope, (size_t)h.length)) != h.body_crc)
+        return error_set(e, ERR_CORRUPT, "the record at %lld is damaged", (long long)place->offset);
+    return 0;
+}
+
+int packs_copy(struct packs *p, const struct pack_place *place, int64_t body, struct arena *a, struct pack_record *out,
+               struct error *e)
+{
+    struct pack_file *f;
+    int r = pack_file_take(p, place->pack, &f, e);
+    if (r) return r;
+    r = copy_record(f->file, place, body, a, out, e);
+    pack_file_give(p, f);
+    return r;
+}
+
 /* ---- every record ---- */
 
 static int64_t source_read(void *arg, void *out, size_t n, int64_t offset, struct error *e)

@@ -113,8 +113,10 @@ int rows_remove_account(struct store *s, int64_t account, struct error *e)
 {
     struct account_row *a;
     int r = rows_account(s, account, &a, e);
-    if (!r) a->removed = s->writer.rows.stale = true;
-    return r;
+    if (r) return r;
+    a->removed = s->writer.rows.stale = true;
+    s->writer.collect.garbage += a->used_bytes;
+    return 0;
 }
 
 void rows_touch_mailbox(struct store *s, struct mailbox_row *m)

@@ -50,14 +50,17 @@ static const char *const format_1[] = {
     "sent_at INT, has_attachment INT, envelope BYTES, structure BYTES, preview BYTES) ROWS",
     "CREATE TABLE email (id INT PRIMARY KEY, account INT REFERENCES principal, thread INT, body INT REFERENCES body, "
     "size INT, received_at INT, saved_at INT, created_modseq INT, prefixes BYTES) ROWS",
+    "CREATE INDEX email_body ON email (body)",
     "CREATE TABLE thread_ref (account INT REFERENCES principal, hash INT, thread INT, PRIMARY KEY (account, "
     "hash)) KEYED",
+    /* sealed: 0 it is written, 1 it is not, 2 it is dead: no row names it, its file goes or is gone */
     "CREATE TABLE pack (id INT PRIMARY KEY, size INT, sealed INT) ROWS",
 
     /* what waits; kind: enum queue_kind */
     "CREATE TABLE queue_message (id INT PRIMARY KEY, body INT REFERENCES body, submitter INT, received_at INT, "
     "size INT, from_local BYTES, from_domain BYTES, envid BYTES, ret INT, needs_8bit INT, needs_utf8 INT, "
     "require_tls INT, prefix BYTES) ROWS",
+    "CREATE INDEX queue_message_body ON queue_message (body)",
     "CREATE TABLE queue_recipient (message INT REFERENCES queue_message, number INT, kind INT, final_local BYTES, "
     "final_domain BYTES, original_local BYTES, original_domain BYTES, orcpt BYTES, notify INT, next_hop BYTES, "
     "not_before INT, due INT, expires INT, attempts INT, last_reply BYTES, lease_node INT, lease_until INT, "

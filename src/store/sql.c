@@ -8,7 +8,9 @@ const char *const sql_text[SQL_COUNT] = {
 
     [SQL_PACKS] = "SELECT id, size, sealed FROM pack ORDER BY id",
     [SQL_PACK_PUT] = "INSERT INTO pack (id, size, sealed) VALUES ($1, $2, $3) "
-                     "ON CONFLICT (id) DO UPDATE SET size = excluded.size, sealed = excluded.sealed",
+                     "ON CONFLICT (id) DO UPDATE SET size = CASE WHEN excluded.size > pack.size THEN excluded.size "
+                     "ELSE pack.size END, sealed = excluded.sealed",
+    [SQL_PACK_STATE] = "SELECT sealed FROM pack WHERE id = $1",
 
     [SQL_TRACE_LAST] =
         "SELECT seq, chain, pack, pack_size, last_id FROM trace WHERE node = $1 ORDER BY seq DESC LIMIT 1",
@@ -135,6 +137,37 @@ const char *const sql_text[SQL_COUNT] = {
         "original_domain, orcpt, notify, next_hop, not_before, due, expires, attempts, last_reply, lease_node, "
         "lease_until, fence, priority, held) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 0, 0, 0, 0, 0)",
+
+    /* ---- what nobody needs any more ---- */
+
+    [SQL_COLLECT_TOMBSTONES] =
+        "SELECT account, modseq, object, part, packed FROM tombstone WHERE kind = 1 AND at <= $1 "
+        "AND (account, modseq, object, part) > ($2, $3, $4, $5) "
+        "ORDER BY account, modseq, object, part LIMIT 1",
+    [SQL_TOMBSTONE_DELETE] =
+        "DELETE FROM tombstone WHERE account = $1 AND modseq = $2 AND kind = 1 AND object = $3 AND part = $4",
+    [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id = $1",
+    [SQL_COLLECT_ACCOUNT] =
+        "SELECT id FROM principal WHERE kind = 1 AND removed_at <> 0 AND removed_at <= $1 AND inbox <> 0 "
+        "ORDER BY id LIMIT 1",
+    [SQL_COLLECT_MAILBOX] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY id LIMIT 1",
+    [SQL_MAILBOX_KEYWORDS_DELETE] = "DELETE FROM keyword WHERE mailbox = $1",
+    [SQL_MAILBOX_ACLS_DELETE] = "DELETE FROM acl WHERE mailbox = $1",
+    [SQL_MAILBOX_DELETE] = "DELETE FROM mailbox WHERE id = $1",
+    [SQL_THREADS_DELETE] = "DELETE FROM thread_ref WHERE account = $1 AND hash IN "
+                           "(SELECT hash FROM thread_ref WHERE account = $2 ORDER BY hash LIMIT $3)",
+    [SQL_ACCOUNT_COLLECTED] = "UPDATE principal SET inbox = 0, name = $1 WHERE id = $2",
+    [SQL_COLLECT_BODIES] =
+        "SELECT b.id, b.location, CASE WHEN EXISTS (SELECT 1 FROM email e WHERE e.body = b.id) "
+        "OR EXISTS (SELECT 1 FROM queue_message m WHERE m.body = b.id) THEN 1 ELSE 0 END "
+        "FROM body b WHERE b.id > $1 ORDER BY b.id LIMIT $2",
+    [SQL_BODY_DELETE] = "DELETE FROM body WHERE id = $1",
+    [SQL_BODY_PLACE] = "SELECT location FROM body WHERE id = $1",
+    [SQL_BODY_MOVE] = "UPDATE body SET location = $1 WHERE id = $2",
+    [SQL_PACK_DEAD] = "UPDATE pack SET sealed = 2 WHERE id = $1",
+    /* the record's last row may still name one: that row stays */
+    [SQL_PACKS_FORGET] = "DELETE FROM pack WHERE sealed = 2 AND id <> "
+                         "COALESCE((SELECT pack FROM trace WHERE node = $1 ORDER BY seq DESC LIMIT 1), 0)",
 
     /* ---- verify: pages by key ---- */
 

@@ -110,6 +110,7 @@ int store_connect(struct store *s, struct error *e)
     if (!r) r = schema_migrate(w->db, schema_migrations, SCHEMA_VERSION, e);
     if (!r) r = load_last_id(s, e);
     if (!r) r = trace_load(s, e);
+    if (!r) r = collect_load(s, e);
     if (!r) r = load_directory(s, e);
     if (!r) r = load_submissions(s, e);
     if (!r) r = count_rows(s, e);
@@ -131,6 +132,10 @@ static int known_packs(struct store *s, struct arena *a, struct pack_durable **o
     bool found = last.pack == 0;
     while ((r = q_row(&q, e)) > 0) {
         struct pack_durable p = {q_get_int(&q, 0), q_get_int(&q, 1)};
+        if (q_get_int(&q, 2) == PACK_DEAD) {
+            packs_remove_dead(s->world, s->folder, p.pack);
+            continue;
+        }
         if (p.pack == last.pack && last.size > p.size) p.size = last.size;
         found |= p.pack == last.pack;
         buf_add(&v, str_of(&p, sizeof p));
@@ -152,6 +157,7 @@ static int mark_clean(struct store *s, bool clean, struct error *e)
     int r = db_begin(s->writer.db, e);
     if (!r) r = put_setting(s, S("clean"), clean ? S("1") : S("0"), e);
     if (!r) r = put_setting(s, S("last_id"), buf_str(&b), e);
+    if (!r && clean) r = collect_save(s, e);
     if (!r) r = db_commit(s->writer.db, e);
     if (r) db_rollback(s->writer.db);
     return r;
@@ -183,7 +189,10 @@ static struct store *store_new(struct world *w, const struct store_options *o)
     s->folder = copy(o->folder);
     s->lock = lock_new(w);
     s->hash_key = world_hash_key(w);
+    s->keep_expunged_us = o->keep_expunged_us;
     list_init(&s->jobs);
+    list_init(&s->collectors);
+    list_init(&s->writer.collect.asked);
     list_init(&s->readers.waiting);
     s->readers.keep = o->readers ? o->readers : READERS;
     map_init(&s->submissions, s->hash_key);
@@ -226,6 +235,7 @@ static void store_free(struct store *s)
     free_values(&s->maildrops);
     map_free(&s->watched);
     arena_free(w->arena);
+    free(w->collect.packs);
     free(w->records);
     free(w->pieces);
     free(w->jobs);
@@ -272,6 +282,7 @@ int store_open(struct world *w, const struct store_options *o, struct store **ou
 void store_close(struct store *s)
 {
     if (!s) return;
+    atomic_store(&s->closing, true);
     lane_free(s->lane);
     s->lane = NULL;
     s->traces_due = true;
@@ -302,6 +313,8 @@ struct store_stats store_stats(struct store *s)
                               .accounts = (int64_t)directory_count_accounts(d),
                               .domains = (int64_t)directory_count_domains(d),
                               .free_bytes = space_free_bytes(s->space),
+                              .packs_removed = s->count.packs_removed,
+                              .bytes_collected = s->count.bytes_collected,
                               .damaged_packs = s->damaged_packs,
                               .writes_refused = atomic_load(&s->writes_refused),
                               .disk_low = space_is_low(s->space)};

@@ -28,6 +28,7 @@ struct store_options {
     const char *folder;      /* the data folder; created (0700) when absent */
     int readers;             /* read connections, 0 = 2 */
     int64_t low_water_bytes; /* below this much free disk new mail is refused; 0 = WAL cap + LIMIT_MESSAGE + 64 MiB */
+    int64_t keep_expunged_us; /* how long letters expunged and accounts removed stay before they are collected */
     bool must_exist;         /* ERR_NOT_FOUND instead of making a new store */
 };
 
@@ -309,11 +310,15 @@ FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int6
 
 struct store_stats {
     int64_t groups, jobs, jobs_alone, pack_syncs, commits, checkpoints, statements, row_writes, wal_bytes, messages,
-        queue_rows, accounts, domains, free_bytes,
+        queue_rows, accounts, domains, free_bytes, packs_removed, bytes_collected, /* since it was opened */
         damaged_packs; /* files missing, or shorter than a commit remembers, when the store was opened */
     bool writes_refused, disk_low;
 };
 struct store_stats store_stats(struct store *s);
+
+/* Removes now what nobody needs any more: letters expunged and accounts removed long enough ago, bodies no row names,
+ * the room they took. The store does so by itself when it is worth it. ERR_NO_SPACE: something was left for later. */
+FIBER int store_collect(struct store *s, struct error *e);
 
 /* Checks everything: pages (integrity_check), foreign keys, counters against entries, every body record (id, length,
  * CRC, sha256), the trace chain. Calls tell() for each finding and for progress; *bad counts findings. Works while

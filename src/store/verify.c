@@ -334,6 +334,7 @@ FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, con
                        int64_t *bad, struct error *e)
 {
     struct verify v = {.tell = tell, .arg = arg, .lines = BUF(LINES_MAX), .arena = arena_new(NULL, 0)};
+    s->verifying++; /* no body moves while it is looked for */
     int r = store_read_apart(s, check_pages, &v, e);
     report(&v);
     if (!r) tell(arg, "pages and references checked", false);
@@ -346,6 +347,8 @@ FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, con
         report(&v);
     }
     *bad = v.bad;
+    s->verifying--;
+    lane_wake(s->lane);
     arena_free(v.arena);
     buf_free(&v.lines);
     return r;

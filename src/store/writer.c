@@ -31,18 +31,30 @@ bool disk_is_low(struct store *s)
 /* At the end of the loop's turn, so that the jobs of one turn are one group. */
 static void hand_over(struct post *turn) { lane_wake(list_entry(turn, struct job, turn)->store->lane); }
 
+static FIBER int wait_in(struct list *list, struct job *j, struct error *e)
+{
+    lock_take(j->store->lock);
+    list_push(list, &j->link);
+    lock_give(j->store->lock);
+    loop_post(j->loop, &j->turn);
+    while (!j->done) fiber_park_whatever(); /* what was handed over cannot be recalled */
+    if (j->result < 0 && e) *e = j->error;
+    return j->result;
+}
+
 FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e)
 {
     struct job j = {.store = s, .kind = kind, .args = args, .bytes = bytes, .fiber = fiber_self(), .loop = loop_self(),
                     .turn.fn = hand_over, .post.fn = group_done};
     if (kind->new_mail && disk_is_low(s)) return error_set(e, ERR_NO_SPACE, "the disk is nearly full");
-    lock_take(s->lock);
-    list_push(&s->jobs, &j.link);
-    lock_give(s->lock);
-    loop_post(j.loop, &j.turn);
-    while (!j.done) fiber_park_whatever(); /* what was handed over cannot be recalled */
-    if (j.result < 0 && e) *e = j.error;
-    return j.result;
+    return wait_in(&s->jobs, &j, e);
+}
+
+FIBER int store_collect(struct store *s, struct error *e)
+{
+    struct job j = {.store = s, .fiber = fiber_self(), .loop = loop_self(), .turn.fn = hand_over,
+                    .post.fn = group_done};
+    return wait_in(&s->collectors, &j, e);
 }
 
 /* Wakes the fibers of jobs that are done, one post for each loop. */
@@ -235,6 +247,48 @@ static size_t run_group(struct store *s, struct job **jobs, size_t n)
     return ran;
 }
 
+/* ---- collecting ---- */
+
+static void collect_done(struct store *s, int r, const struct error *e)
+{
+    collect_end(s, r);
+    for (struct list *node; (node = list_shift(&s->writer.collect.asked));) {
+        struct job *j = list_entry(node, struct job, link);
+        settle(j, r, e);
+        loop_post(j->loop, &j->post);
+    }
+}
+
+/* One piece of the collection that is due, in a transaction of its own (it may change the open pack, as a group does
+ * before it begins). True: there was one. It waits while others do, but not for ever. */
+static bool collect(struct store *s, bool idle)
+{
+    struct writer *w = &s->writer;
+    if (atomic_load(&s->closing) || s->verifying || !collect_is_due(s)) return false;
+    if (!idle && (w->held_back || ++w->groups_passed < COLLECT_PASSES)) return false;
+    w->groups_passed = 0;
+    if (w->collect.phase == COLLECT_IDLE) collect_ask(s);
+    int r;
+    struct error e = {0};
+    for (bool again = true; again;) {
+        struct collect before = w->collect;
+        bool moving = before.phase == COLLECT_MOVE;
+        e = (struct error){0};
+        arena_reset(w->arena);
+        r = writer_begin(s, &e);
+        if (!r) r = collect_piece(s, &e);
+        if (!r) r = commit(s, &e);
+        else roll_back(s);
+        again = r == ERR_NO_SPACE && !moving && space_release(s->space);
+        if (again) collect_again(s, &before);
+    }
+    if (!r) collect_committed(s);
+    if (!r && w->collect.phase == COLLECT_IDLE && w->collect.left)
+        r = error_set(&e, ERR_NO_SPACE, "no room to compact");
+    if (r || w->collect.phase == COLLECT_IDLE) collect_done(s, r, &e);
+    return true;
+}
+
 /* ---- the WAL ---- */
 
 /* Moves the WAL into the database when that is worth its syncs; when readers have kept it from being reused for too
@@ -307,11 +361,21 @@ static void refuse_all(struct store *s)
         }
 }
 
+static void collect_refuse(struct store *s)
+{
+    struct error e = {0};
+    error_set(&e, ERR_UNAVAILABLE, "the store is being recovered");
+    collect_ask(s);
+    collect_done(s, ERR_UNAVAILABLE, &e);
+}
+
 /* One group: 0 when nothing waited. */
 static size_t one_group(struct store *s)
 {
-    struct job **jobs = s->writer.jobs, **good = s->writer.good;
+    struct writer *w = &s->writer;
+    struct job **jobs = w->jobs, **good = w->good;
     size_t n = take(s, jobs), n_good = 0;
+    w->held_back = false;
     if (n == 0 && !trace_is_due(s)) return 0;
     arena_reset(s->writer.arena);
     int64_t packed = packs_stats(s->packs).bytes;
@@ -322,7 +386,8 @@ static size_t one_group(struct store *s)
     for (size_t i = 0; i < ran; i++)
         if (good[i]->kind == &accept_job && (good[i]->result == 0 || good[i]->result == ERR_UNKNOWN))
             accept_committed(s, good[i]);
-    if (ran < n_good) give_back(s, good + ran, n_good - ran);
+    w->held_back = ran < n_good;
+    if (w->held_back) give_back(s, good + ran, n_good - ran);
     size_t over = 0;
     for (size_t i = 0, k = 0; i < n; i++) { /* those that failed early, and those that ran */
         bool waits = k < n_good && jobs[i] == good[k] && k++ >= ran;
@@ -340,6 +405,7 @@ void writer_run(void *store)
     struct store *s = store;
     for (;;) {
         drop_orphans(s);
+        if (s->writer.broken) collect_refuse(s);
         if (s->writer.broken && !recover(s)) {
             refuse_all(s);
             return;
@@ -350,6 +416,7 @@ void writer_run(void *store)
         atomic_store(&s->count.statements, db.statements);
         atomic_store(&s->count.row_writes, db.row_writes);
         checkpoint(s);
+        if (collect(s, !more)) continue;
         if (!more) {
             space_check(s->space, 0);
             return;
