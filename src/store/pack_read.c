@@ -161,7 +161,7 @@ int64_t packs_read(struct packs *p, const struct pack_place *place, int64_t body
 static int copy_record(struct file *f, const struct pack_place *place, int64_t body, struct arena *a,
                        struct pack_record *out, struct error *e)
 {
-    struct pack_header h;
+    struct pack_header h = {0};
     int r = read_header(f, place, body, &h, e);
     if (r) return r;
     size_t envelope = h.envelope_length, n = envelope + (size_t)h.length;
