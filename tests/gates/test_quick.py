@@ -1,4 +1,5 @@
 """What a person waits for: `account add` takes well under 0.2 s, process start and password hash included."""
+import statistics
 import time
 
 import post
@@ -16,8 +17,8 @@ def test_account_add(running):
             begun = time.monotonic()
             p.penny("account", "add", f"user{i}@example.org", "--password-stdin", input="pencil\n")
             took.append(time.monotonic() - begun)
-        assert min(took) < 0.2, took  # the quickest: others measure what else the machine was doing
-        print(f"account add: {min(took) * 1000:.0f} ms")
+        assert statistics.median(took) < 0.2, took
+        print(f"account add: {statistics.median(took) * 1000:.0f} ms")
         if running:
             p.stop()
     finally:
