@@ -192,6 +192,15 @@ void *arena_array(struct arena *a, size_t count, size_t size)
     return arena_alloc(a, bytes);
 }
 
+void *arena_grow(struct arena *a, void *array, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap) return array;
+    *cap = *cap ? *cap * 2 : 4;
+    void *larger = arena_array(a, *cap, size);
+    if (n) memcpy(larger, array, n * size);
+    return larger;
+}
+
 struct str arena_str(struct arena *a, struct str s)
 {
     if (!s.p) return s;

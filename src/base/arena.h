@@ -27,6 +27,9 @@ void arena_free(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull, alloc_size(2)));
 #define arena_new_of(a, type) ((type *)arena_alloc((a), sizeof(type)))
 void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((returns_nonnull)); /* overflow-checked */
+/* Room for one more element behind the n there are: the array itself, or its copy with twice the room. *cap: elements
+ * there is room for; array NULL and *cap 0 at first. */
+void *arena_grow(struct arena *a, void *array, size_t n, size_t *cap, size_t size) __attribute__((returns_nonnull));
 
 /* Copies. arena_cstr() adds the NUL. arena_printf() never truncates. */
 struct str arena_str(struct arena *a, struct str s);

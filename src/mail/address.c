@@ -152,6 +152,8 @@ int address_key(struct arena *a, struct address addr, struct address *key)
     return 0;
 }
 
+bool address_is_ascii(struct address a) { return str_is_ascii(a.local) && str_is_ascii(a.domain); }
+
 bool address_key_eq(struct address a, struct address b)
 {
     return str_eq(a.local, b.local) && str_eq(a.domain, b.domain);

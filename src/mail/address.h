@@ -15,6 +15,7 @@ struct address {
 };
 
 static inline bool address_is_null(struct address a) { return a.local.n == 0 && a.domain.n == 0; } /* <> */
+bool address_is_ascii(struct address a); /* else its path takes SMTPUTF8, or nobody could have said it (RFC 6531) */
 
 /* The domain's key: A-label, lower case. `a` owns the result. 0, or ERR_SYNTAX when it is no domain (empty labels,
  * labels over 63 bytes, over 253 in all, code points IDNA2008 forbids; underscores are tolerated). Literals: the

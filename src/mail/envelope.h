@@ -2,6 +2,7 @@
 #ifndef MAIL_ENVELOPE_H
 #define MAIL_ENVELOPE_H
 
+#include "base/time.h"
 #include "mail/address.h"
 #include "mail/status.h"
 
@@ -23,6 +24,8 @@ struct reverse_path { /* MAIL FROM */
     enum dsn_return ret;
     struct str envid;      /* decoded xtext, STR_NONE unsaid; at most 100 bytes (RFC 3461 §4.4) */
     struct str auth;       /* AUTH= decoded, STR_NONE unsaid (RFC 4954 §5) */
+    int64_t hold_for;      /* HOLDFOR= in seconds, 0 unsaid (RFC 4865 §5) */
+    utc_us hold_until;     /* HOLDUNTIL=, 0 unsaid */
 };
 
 struct forward_path { /* RCPT TO */

@@ -21,6 +21,11 @@ enum {
     LIMIT_SMTP_REPLY_LINE = 512,       /* RFC 5321 §4.5.3.1.5 */
     LIMIT_SMTP_REPLY_LINES = 200,      /* of one reply we read; EHLO has the most */
     LIMIT_SMTP_REPLY = 16 << 10,       /* bytes of its text */
+    LIMIT_SMTP_REPLY_BYTES = 64 << 10, /* of all of it, with what is not kept of long lines */
+    /* bytes of commands sent before their replies are read: less than any socket's buffer, so that client and server
+     * never both wait for the other to read (RFC 2920 §3.1) */
+    LIMIT_SMTP_BURST = 8 << 10,
+    LIMIT_SMTP_CHUNK = 64 << 10,       /* bytes of a letter sent before the next look for an answer */
     LIMIT_BDAT_CHUNKS = 1000,          /* of a letter that may be of any size; the others are to be ... */
     LIMIT_BDAT_CHUNK_MEAN = 64,        /* ... this many bytes on average, against floods of tiny ones */
     LIMIT_EXPN = 64 << 10,             /* bytes of a list told */
@@ -60,6 +65,7 @@ enum {
     LIMIT_CONNECTIONS_ADDRESS = 100,    /* per client address (IPv6: /64); not for loopback and trusted clients */
     /* of the administration's socket, apart from all others: it works under a flood */
     LIMIT_ADMIN_CONNECTIONS = 64,
+    LIMIT_LOCAL_CONNECTIONS = 500,      /* of this machine's programs: a runaway one shuts out nobody else */
     LIMIT_HANDSHAKES = 64,              /* TLS handshakes at once */
     LIMIT_CONNECTION_MEMORY = 16 << 20, /* bytes of one connection's arena: the MIME tree of a hostile letter (3 MiB),
                                            what is derived of it (6 MiB), a thousand recipients */
@@ -81,6 +87,45 @@ enum {
 #define TIMEOUT_DNS SECONDS(20)             /* all tries */
 #define TIMEOUT_CONNECT MINUTES(1)
 #define TIMEOUT_STOP SECONDS(10)            /* for sessions to end when the server stops */
+
+/* The queue and the relay */
+enum {
+    LIMIT_RELAY_CONNECTIONS = 200,      /* outgoing, in all */
+    LIMIT_RELAY_WINDOW = 20,            /* to one next hop */
+    LIMIT_RELAY_WINDOW_FIRST = 3,       /* before anything is known of it */
+    LIMIT_RELAY_RECIPIENTS = 6000,      /* in memory, at 1.7 KB each; the others wait in the store */
+    LIMIT_RELAY_SENDER = 200,           /* of them for one sender and next hop, so that others get in between */
+    LIMIT_RELAY_HOPS = 10000,           /* next hops remembered */
+    /* recipients of one transaction, what every server takes (RFC 5321 §4.5.3.1.8) */
+    LIMIT_RELAY_TRANSACTION = 100,
+    LIMIT_RELAY_LETTERS = 1000,         /* of one connection */
+    LIMIT_RELAY_TURN = 20,              /* of one connection while next hops wait for one */
+    LIMIT_RELAY_MX = 10,                /* hosts looked at */
+    LIMIT_RELAY_ADDRESSES = 5,          /* tried in one attempt */
+    LIMIT_RELAY_SWEEP = 2000,           /* recipients a second that are deferred because their next hop is down */
+    LIMIT_SETTLE_GROUP = 256,           /* settlements handed to the store at once */
+    LIMIT_BOUNCE_RETURNED = 100 << 10,  /* bytes of a message returned whole (RET=FULL); of longer ones the header */
+    LIMIT_QUEUE_REPLY = 512,            /* bytes of a last reply that are kept */
+    LIMIT_ROUTES = 10000,
+    LIMIT_ETRN_CONNECTION = 5,          /* ETRN commands of a connection that are obeyed */
+};
+#define LIMIT_RELAY_MEMORY (INT64_C(16) << 20) /* bytes of letters relayed straight from memory */
+#define SPAN_EXPIRES DAYS(5)
+#define SPAN_EXPIRES_NULL DAYS(2)           /* of reports */
+#define SPAN_DELAY_WARNING HOURS(4)
+#define SPAN_QUEUE_LEASE SECONDS(5)         /* what is relayed straight from memory is not due in the store before */
+#define SPAN_FUTURE_RELEASE DAYS(365)       /* RFC 4865 §4: most that a letter may be held */
+#define SPAN_RELAY_DRAIN SECONDS(5)         /* for replies to letters that are out, when the server stops */
+#define SPAN_RELAY_IDLE SECONDS(2)          /* a connection waits for another letter */
+#define SPAN_SRS DAYS(21)                   /* a rewritten return address is good for */
+/* SMTP client time-outs, RFC 5321 §4.5.3.2 */
+#define TIMEOUT_CLIENT_BANNER MINUTES(5)
+#define TIMEOUT_CLIENT_COMMAND MINUTES(5)
+#define TIMEOUT_CLIENT_DATA MINUTES(2)
+#define TIMEOUT_CLIENT_BLOCK MINUTES(3)
+#define TIMEOUT_CLIENT_FINAL MINUTES(10)    /* a shorter one makes duplicates */
+#define TIMEOUT_CLIENT_QUIT SECONDS(5)
+#define TIMEOUT_RELAY_CONNECT SECONDS(30)   /* one address */
 
 /* POP3 */
 enum {

@@ -18,6 +18,7 @@ struct transaction {
     struct str ptr;  /* the client's checked name, empty if none */
     bool lmtp, esmtp;
     bool trusted;    /* one of the owner's networks */
+    struct str user; /* of this machine: the kernel says who is there; empty: nobody of it */
     struct str tls_version, tls_cipher; /* empty: no TLS */
     int64_t account; /* logged in as, 0 = not */
     struct reverse_path from;

@@ -56,10 +56,19 @@ static void put_tls(struct buf *b, const struct imf_received *r)
     buf_char(b, ')');
 }
 
+/* The domain as an A-label where the local part is ASCII: the letter may have to go on to who does not know SMTPUTF8.
+ */
 static void put_for(struct buf *b, const struct imf_received *r)
 {
     struct buf addr = BUF(1024);
-    address_put(&addr, *r->rcpt);
+    struct address rcpt = *r->rcpt;
+    struct arena *a = NULL;
+    if (str_is_ascii(rcpt.local) && !str_is_ascii(rcpt.domain)) {
+        a = arena_new(NULL, 0);
+        if (domain_key(a, rcpt.domain, &rcpt.domain)) rcpt = *r->rcpt;
+    }
+    address_put(&addr, rcpt);
+    arena_free(a);
     struct str s = buf_str(&addr);
     bool clean = !addr.failed && (r->utf8 ? utf8_valid(s) : str_is_ascii(s));
     for (size_t i = 0; i < s.n; i++)

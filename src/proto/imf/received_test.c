@@ -106,6 +106,11 @@ static void test_hostile(void **state)
                            S("Received: from \xC3\xA4.org ([1.2.3.4])\r\n\tby y with UTF8SMTP id 1\r\n\tfor <b\xC3\xB6"
                              "b@y.org>;")));
     buf_clear(&b);
+    const struct address idn = {S("bob"), S("b\xC3\xBC" "cher.example")}; /* it may go on to who has no SMTPUTF8 */
+    const struct imf_received ascii = {.by = S("y"), .utf8 = true, .esmtp = true, .id = S("1"), .rcpt = &idn};
+    imf_put_received(&b, &ascii);
+    assert_true(str_starts(buf_str(&b), S("Received: by y with UTF8SMTP id 1\r\n\tfor <bob@xn--bcher-kva.example>;")));
+    buf_clear(&b);
     utf8.utf8 = false;
     imf_put_received(&b, &utf8);
     assert_true(str_starts(buf_str(&b), S("Received: from unknown ([1.2.3.4])\r\n\tby y with SMTP id 1;")));

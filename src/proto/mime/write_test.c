@@ -16,7 +16,7 @@ static void assert_lines(struct str letter)
         assert_true(line.n - 1 <= 998); /* RFC 5322 §2.1.1 */
         assert_true(str_find_char(line, '\r') == line.n - 1);
     }
-    assert_int_equal(rest.n, 0);
+    assert_int_equal(line.n, 0); /* nothing behind the last line end */
 }
 
 static void test_params(void **state)

@@ -122,7 +122,7 @@ void smtp_stuff(struct smtp_stuffer *w, struct str bytes, struct buf *out)
                 continue;
             }
         }
-        if (w->state == STUFF_BEGIN && bytes.p[0] == '.') buf_char(out, '.');
+        if (w->state == STUFF_BEGIN && bytes.p[0] == '.' && !w->counted) buf_char(out, '.');
         size_t end = bytes.n < WINDOW ? bytes.n : WINDOW;
         const char *cr = memchr(bytes.p, '\r', end);
         if (cr) end = (size_t)(cr - bytes.p);
@@ -138,6 +138,23 @@ void smtp_stuff(struct smtp_stuffer *w, struct str bytes, struct buf *out)
 void smtp_stuff_end(struct smtp_stuffer *w, struct buf *out)
 {
     if (w->state != STUFF_BEGIN) buf_add(out, crlf);
-    buf_lit(out, ".\r\n");
+    if (!w->counted) buf_lit(out, ".\r\n");
     w->state = STUFF_BEGIN;
+}
+
+bool smtp_stuff_needless(struct smtp_stuffer *w, struct str bytes)
+{
+    const char *at = bytes.p, *end = bytes.p + bytes.n;
+    if (w->state == STUFF_CR) return bytes.n == 0;
+    for (bool begin = w->state == STUFF_BEGIN; at < end; begin = true) {
+        if (begin && *at == '.' && !w->counted) return false;
+        const char *lf = memchr(at, '\n', (size_t)(end - at));
+        const char *line_end = lf ? lf - 1 : end;
+        if (lf && (lf == at || *line_end != '\r')) return false;
+        if (memchr(at, '\r', (size_t)(line_end - at))) return false;
+        at = lf ? lf + 1 : end;
+        if (!lf) break;
+    }
+    if (bytes.n) w->state = end[-1] == '\n' ? STUFF_BEGIN : STUFF_LINE;
+    return true;
 }

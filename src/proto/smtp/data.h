@@ -32,11 +32,17 @@ struct str smtp_data_finish(struct smtp_data *d);
 /* ---- sending ---- */
 
 /* Puts a letter's bytes into out with dots stuffed and bare CR and LF made CRLF, at any cuts; end closes it with
- * CRLF.CRLF. Start with zeroes. */
+ * CRLF.CRLF. For BDAT (RFC 3030), which counts bytes, dots stay and the end is only the CRLF that the last line lacks.
+ * Start with zeroes, but for `counted`. */
 struct smtp_stuffer {
     enum { STUFF_BEGIN, STUFF_LINE, STUFF_CR } state; /* at the start of a line, inside, behind a CR */
+    bool counted; /* BDAT */
 };
 void smtp_stuff(struct smtp_stuffer *w, struct str bytes, struct buf *out);
 void smtp_stuff_end(struct smtp_stuffer *w, struct buf *out);
+
+/* Would smtp_stuff() put these very bytes? Then they count as put, and can be sent without a copy; else nothing has
+ * changed. */
+bool smtp_stuff_needless(struct smtp_stuffer *w, struct str bytes);
 
 #endif

@@ -221,6 +221,38 @@ static void sends_what_is_read_back(void **state)
     }
 }
 
+/* Where nothing must change the letter goes out uncopied: exactly then, at every cut; and BDAT's dots stay. */
+static void knows_what_need_not_change(void **state)
+{
+    (void)state;
+    static const char alphabet[] = {'\r', '\n', '.', 'a'};
+    int needless = 0;
+    for (unsigned i = 0; i < 1 << 15; i++) {
+        char text[7];
+        for (int k = 0; k < 7; k++) text[k] = alphabet[i >> 2 * k & 3];
+        bool counted = i >> 14 & 1;
+        for (size_t cut = 0; cut <= 7; cut++) {
+            struct smtp_stuffer copied = {.counted = counted}, looked_at = copied;
+            struct buf begin = BUF(256), wire = BUF(256);
+            struct str rest = str_of(text + cut, 7 - cut);
+            smtp_stuff(&copied, str_of(text, cut), &begin);
+            looked_at = copied;
+            smtp_stuff(&copied, rest, &wire);
+            bool same_bytes = str_eq(buf_str(&wire), rest);
+            if (smtp_stuff_needless(&looked_at, rest)) {
+                needless++;
+                assert_true(same_bytes);
+                assert_int_equal(looked_at.state, copied.state);
+            } else {
+                assert_true(!same_bytes || looked_at.state == STUFF_CR); /* behind a CR it is not looked at */
+            }
+            buf_free(&begin);
+            buf_free(&wire);
+        }
+    }
+    assert_true(needless > 1000);
+}
+
 static void passes_long_lines(void **state)
 {
     (void)state;
@@ -240,7 +272,7 @@ int main(void)
         cmocka_unit_test(undoes_dots),          cmocka_unit_test(normalises_newlines),
         cmocka_unit_test(only_crlf_dot_crlf_ends), cmocka_unit_test(agrees_with_the_book),
         cmocka_unit_test(reads_chunks),         cmocka_unit_test(sends_what_is_read_back),
-        cmocka_unit_test(passes_long_lines),
+        cmocka_unit_test(knows_what_need_not_change), cmocka_unit_test(passes_long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
