@@ -227,6 +227,12 @@ static bool input_came(struct stream *s, bool *want_write)
     return s->start < s->end || stream_try_fill(s, BLOCK_SIZE, want_write) != CONN_AGAIN;
 }
 
+bool stream_has_input(struct stream *s)
+{
+    bool want_write;
+    return input_came(s, &want_write);
+}
+
 FIBER int wait_any(struct stream *s, struct event *e, mono_us deadline)
 {
     if (s && s->start == s->end && !s->sending && stream_flush(s) != 0) return WAIT_INPUT;

@@ -6,8 +6,8 @@
  *
  * Errors are sticky. A broken connection (ERR_IO, ERR_TLS, a write that timed out) ends everything; what only ends
  * reading (ERR_EOF, ERR_TIMEOUT, ERR_CANCELLED, ERR_TOO_SLOW) is returned by every later read, and last words may still
- * be written: "421 4.4.2 timed out", or the replies to a peer that has shut down its own half. One fiber reads and one
- * writes, usually the same. */
+ * be written: "421 4.4.2 timed out", or the replies to a peer that has shut down its own half. When a write fails, what
+ * the peer said before it hung up is kept and can still be read. One fiber reads and one writes, usually the same. */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
@@ -36,6 +36,10 @@ void stream_take(struct stream *s, size_t n);
 
 /* What is buffered now, without waiting; may be empty. "Is another whole line here already?" for PIPELINING. */
 struct str stream_buffered(struct stream *s);
+
+/* Is there something to read, be it the news that nothing more will come? Never waits. "Has the peer an answer already,
+ * in the middle of what we say?" */
+bool stream_has_input(struct stream *s);
 
 /* Exactly n bytes into out. */
 FIBER int stream_read(struct stream *s, void *out, size_t n);

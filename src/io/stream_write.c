@@ -43,6 +43,15 @@ static int end_sending(struct stream *s, int result)
     return result;
 }
 
+/* The peer may have said why it does not read on ("552 too large"): that must not be lost with the connection. */
+static FIBER void save_last_words(struct stream *s)
+{
+    bool want_write;
+    if (s->in_error || s->start < s->end) return;
+    if (!s->conn->ops->ready(s->conn, false)) fiber_yield(); /* the loop may not have noticed yet */
+    stream_try_fill(s, BLOCK_SIZE, &want_write);
+}
+
 /* Sends all of v[0..n), which it uses up. */
 static FIBER int send_all(struct stream *s, struct iovec *v, int n)
 {
@@ -57,7 +66,10 @@ static FIBER int send_all(struct stream *s, struct iovec *v, int n)
             continue;
         }
         int e = put == CONN_AGAIN ? conn_wait(s->conn, want_write, s->deadline) : (int)put;
-        if (e) return stream_fail(s, e);
+        if (!e) continue;
+        if (e != ERR_CANCELLED) save_last_words(s);
+        stream_fail(s, e);
+        return s->out_error;
     }
     return 0;
 }
