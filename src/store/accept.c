@@ -4,6 +4,8 @@
  * each delivery, what waits in the queue, the counters of the submitter, and one row of the record. */
 #include <stdlib.h>
 
+#include "base/utf8.h"
+#include "mail/limits.h"
 #include "store/inside.h"
 
 enum { THREAD_REFS = 20 }; /* Message-IDs of one letter that are looked at and remembered */
@@ -17,46 +19,85 @@ static struct str envelope_of(struct store *s, const struct acceptance *a)
     return buf_str(b);
 }
 
-int accept_place(struct store *s, struct job **jobs, size_t n)
+static struct acceptance *letters_of(const struct job *j, size_t *n)
 {
-    struct writer *w = &s->writer;
-    size_t records = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (jobs[i]->kind != &accept_job || jobs[i]->placed) continue;
-        struct acceptance *a = jobs[i]->args;
-        if (body_stream(a->body)) continue; /* has a place since it was finished */
-        struct str bytes = body_bytes(a->body);
-        w->pieces[records] = (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
-        w->records[records] = (struct pack_record){.body = body_id(a->body),
-                                                   .envelope = envelope_of(s, a),
-                                                   .pieces = &w->pieces[records],
-                                                   .n_pieces = 1,
-                                                   .length = (int64_t)bytes.n};
-        records++;
-    }
-    if (records == 0) return 0;
-    struct error e = {0};
-    int r = packs_append(s->packs, w->records, records, &e);
-    for (size_t i = 0, k = 0; i < n; i++) {
-        struct acceptance *a = jobs[i]->args;
-        if (jobs[i]->kind != &accept_job || jobs[i]->placed || body_stream(a->body)) continue;
-        if (r) {
-            jobs[i]->result = r == ERR_NO_SPACE ? r : ERR_UNAVAILABLE;
-            jobs[i]->error = e;
-            jobs[i]->error.code = jobs[i]->result;
-        } else {
-            *body_placed(a->body) = w->records[k++].place;
-            jobs[i]->placed = true;
-        }
-    }
-    return r;
+    *n = 0;
+    return j->kind->letters && !j->placed && j->result == 0 ? j->kind->letters(j->args, n) : NULL;
 }
 
-void accept_committed(struct store *s, struct job *j)
+/* Its body has a place since it was finished. */
+static bool is_placed(const struct acceptance *a) { return body_stream(a->body) != NULL; }
+
+static size_t count_unplaced(const struct job *j)
 {
-    struct acceptance *a = j->args;
+    size_t n, unplaced = 0;
+    const struct acceptance *a = letters_of(j, &n);
+    for (size_t i = 0; i < n; i++) unplaced += !is_placed(&a[i]);
+    return unplaced;
+}
+
+/* All bodies that have no place yet, with one write. */
+static int place(struct store *s, struct job **jobs, size_t n, struct error *e)
+{
+    size_t all = 0, at = 0, n_letters;
+    for (size_t i = 0; i < n; i++) all += count_unplaced(jobs[i]);
+    if (all == 0) return 0;
+    struct pack_record *records = arena_array(s->writer.arena, all, sizeof *records);
+    struct iovec *pieces = arena_array(s->writer.arena, all, sizeof *pieces);
+    for (size_t i = 0; i < n; i++) {
+        const struct acceptance *a = letters_of(jobs[i], &n_letters);
+        for (size_t k = 0; k < n_letters; k++) {
+            if (is_placed(&a[k])) continue;
+            struct str bytes = body_bytes(a[k].body);
+            pieces[at] = (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
+            records[at] = (struct pack_record){.body = body_id(a[k].body),
+                                               .envelope = envelope_of(s, &a[k]),
+                                               .pieces = &pieces[at],
+                                               .n_pieces = 1,
+                                               .length = (int64_t)bytes.n};
+            at++;
+        }
+    }
+    int r = packs_append(s->packs, records, all, e);
+    if (r) return r;
+    at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct acceptance *a = letters_of(jobs[i], &n_letters);
+        for (size_t k = 0; k < n_letters; k++)
+            if (!is_placed(&a[k])) *body_placed(a[k].body) = records[at++].place;
+        jobs[i]->placed = n_letters > 0;
+    }
+    return 0;
+}
+
+/* Those whose bodies have no place. */
+static void refuse(struct job **jobs, size_t n, int result, const struct error *e, bool only_new_mail)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (count_unplaced(jobs[i]) == 0 || (only_new_mail && !jobs[i]->kind->new_mail)) continue;
+        jobs[i]->error = *e;
+        jobs[i]->error.code = jobs[i]->result = result == ERR_NO_SPACE ? result : ERR_UNAVAILABLE;
+    }
+}
+
+void accept_place(struct store *s, struct job **jobs, size_t n)
+{
+    struct error e = {0};
+    int r = place(s, jobs, n, &e);
+    if (r == ERR_NO_SPACE) { /* what there is is for letters that must go on: reports */
+        refuse(jobs, n, r, &e, true);
+        r = place(s, jobs, n, &e);
+        if (r == ERR_NO_SPACE && space_release(s->space)) r = place(s, jobs, n, &e);
+    }
+    if (r) refuse(jobs, n, r, &e, false);
+}
+
+int64_t accept_bytes(const struct acceptance *a) { return (int64_t)body_bytes(a->body).n; }
+
+void accept_committed(struct store *s, const struct acceptance *a, bool sure)
+{
     body_kept(a->body);
-    if (j->result) return;
+    if (!sure) return;
     s->count.messages += (int64_t)a->n_deliveries;
     s->count.queue_rows += (int64_t)a->n_queue;
 }
@@ -180,6 +221,7 @@ static int insert_queue_message(struct store *s, const struct acceptance *a, str
     q_int(&q, a->id);
     q_int(&q, body_id(a->body));
     q_int(&q, a->submitter);
+    q_int(&q, a->authenticated);
     q_int(&q, a->received_at);
     q_int(&q, (int64_t)a->prefix.n + body_size(a->body));
     q_bytes(&q, a->from.address.local);
@@ -189,6 +231,8 @@ static int insert_queue_message(struct store *s, const struct acceptance *a, str
     q_int(&q, a->needs_8bit);
     q_int(&q, a->needs_utf8);
     q_bytes(&q, a->prefix);
+    q_bytes(&q, utf8_head(a->facts->message_id, RECORD_TEXT));
+    q_bytes(&q, utf8_head(a->facts->subject, RECORD_SUBJECT));
     return q_run(&q, e);
 }
 
@@ -196,21 +240,24 @@ static int insert_queued(struct store *s, const struct acceptance *a, int64_t nu
 {
     const struct queued *w = &a->queue[number];
     const struct forward_path *to = &a->recipients[w->recipient].path;
+    utc_us not_before = w->not_before > a->received_at ? w->not_before : a->received_at;
     struct query q = db_query(s->writer.db, SQL_QUEUE_RECIPIENT_INSERT);
     q_int(&q, a->id);
     q_int(&q, number);
-    q_int(&q, w->kind);
+    q_int(&q, w->recipient);
     q_bytes(&q, w->final.local);
     q_bytes(&q, w->final.domain);
     q_bytes(&q, to->address.local);
     q_bytes(&q, to->address.domain);
     q_bytes(&q, to->orcpt);
-    q_int(&q, to->notify);
+    q_int(&q, w->notify);
+    q_int(&q, w->forwarded);
     q_bytes(&q, w->next_hop);
-    q_int(&q, w->not_before);
-    q_int(&q, w->not_before);
+    q_int(&q, not_before);
+    q_int(&q, not_before + (w->leased ? SPAN_QUEUE_LEASE : 0));
     q_int(&q, w->expires);
     q_bytes(&q, S(""));
+    q_int(&q, w->priority);
     return q_run(&q, e);
 }
 
@@ -247,8 +294,11 @@ static const struct trace_event *with_uids(struct store *s, const struct accepta
     if (a->n_events) memcpy(events, a->events, a->n_events * sizeof *events);
     for (size_t i = 0, d = 0; i < a->n_events; i++) {
         if (events[i].kind != TRACE_DELIVERED || events[i].number != 0) continue;
-        while (d < a->n_deliveries && (int64_t)a->deliveries[d].recipient != events[i].recipient) d++;
-        if (d < a->n_deliveries) events[i].number = a->deliveries[d++].uid;
+        size_t k = d; /* what a route of the owner's throws away is delivered, too, but into no mailbox */
+        while (k < a->n_deliveries && (int64_t)a->deliveries[k].recipient != events[i].recipient) k++;
+        if (k == a->n_deliveries) continue;
+        events[i].number = a->deliveries[k].uid;
+        d = k + 1;
     }
     return events;
 }
@@ -264,9 +314,8 @@ static int record(struct store *s, const struct acceptance *a, struct error *e)
     return trace_insert(s, a->session, a->id, buf_str(b), e);
 }
 
-static int run_accept(struct store *s, void *args, struct error *e)
+int accept_write(struct store *s, struct acceptance *a, struct error *e)
 {
-    struct acceptance *a = args;
     int r = insert_body(s, a, e);
     for (size_t i = 0; !r && i < a->n_deliveries; i++) r = deliver(s, a, &a->deliveries[i], e);
     if (!r && a->n_queue) r = insert_queue_message(s, a, e);
@@ -275,9 +324,43 @@ static int run_accept(struct store *s, void *args, struct error *e)
     return r ? r : record(s, a, e);
 }
 
-const struct job_kind accept_job = {"accept", run_accept, .new_mail = true};
+/* ---- the job ---- */
 
-FIBER int store_accept(struct store *s, struct acceptance *a, struct error *e)
+struct letters { /* args of the job */
+    struct acceptance *v;
+    size_t n;
+};
+
+static int run_accept(struct store *s, void *args, struct error *e)
 {
-    return store_job(s, &accept_job, a, (int64_t)body_bytes(a->body).n, e);
+    const struct letters *l = args;
+    int r = 0;
+    for (size_t i = 0; !r && i < l->n; i++) r = accept_write(s, &l->v[i], e);
+    return r;
 }
+
+static struct acceptance *accepted_letters(void *args, size_t *n)
+{
+    const struct letters *l = args;
+    *n = l->n;
+    return l->v;
+}
+
+static void accepted(struct store *s, void *args, bool sure)
+{
+    const struct letters *l = args;
+    for (size_t i = 0; i < l->n; i++) accept_committed(s, &l->v[i], sure);
+}
+
+static const struct job_kind accept_job = {
+    .name = "accept", .run = run_accept, .letters = accepted_letters, .committed = accepted, .new_mail = true};
+
+FIBER int store_accept_all(struct store *s, struct acceptance *v, size_t n, struct error *e)
+{
+    struct letters letters = {v, n};
+    int64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += accept_bytes(&v[i]);
+    return store_job(s, &accept_job, &letters, bytes, e);
+}
+
+FIBER int store_accept(struct store *s, struct acceptance *a, struct error *e) { return store_accept_all(s, a, 1, e); }

@@ -129,9 +129,9 @@ static int run_catch_all(struct store *s, void *args, struct error *e)
     return set_catch_all(s, d->key, key, e);
 }
 
-static const struct job_kind domain_add_job = {"domain add", run_domain_add, .makes_ids = true};
-static const struct job_kind domain_remove_job = {"domain remove", run_domain_remove, false, false};
-static const struct job_kind catch_all_job = {"domain catch-all", run_catch_all, false, false};
+static const struct job_kind domain_add_job = {.name = "domain add", .run = run_domain_add, .makes_ids = true};
+static const struct job_kind domain_remove_job = {.name = "domain remove", .run = run_domain_remove};
+static const struct job_kind catch_all_job = {.name = "domain catch-all", .run = run_catch_all};
 
 FIBER int store_domain_add(struct store *s, struct str domain_key, struct str alias_of_key, struct error *e)
 {
@@ -382,10 +382,10 @@ static int run_account_remove(struct store *s, void *args, struct error *e)
     return f.result;
 }
 
-static const struct job_kind account_add_job = {"account add", run_account_add, .makes_ids = true};
-static const struct job_kind password_job = {"account password", run_password, .makes_ids = true};
-static const struct job_kind change_job = {"account change", run_change, false, false};
-static const struct job_kind account_remove_job = {"account remove", run_account_remove, false, false};
+static const struct job_kind account_add_job = {.name = "account add", .run = run_account_add, .makes_ids = true};
+static const struct job_kind password_job = {.name = "account password", .run = run_password, .makes_ids = true};
+static const struct job_kind change_job = {.name = "account change", .run = run_change};
+static const struct job_kind account_remove_job = {.name = "account remove", .run = run_account_remove};
 
 FIBER int store_account_add(struct store *s, const struct new_account *n, int64_t *id, struct error *e)
 {
@@ -437,7 +437,7 @@ static int run_setting(struct store *s, void *args, struct error *e)
     return q_run(&q, e);
 }
 
-static const struct job_kind setting_job = {"setting", run_setting, false, false};
+static const struct job_kind setting_job = {.name = "setting", .run = run_setting};
 
 FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value,
                         struct error *e)

@@ -284,8 +284,8 @@ int aliases_forget(struct store *s, const struct directory_alias *a, const struc
     return take_out(s, a, keys, n, e);
 }
 
-static const struct job_kind alias_add_job = {"alias add", run_alias_add, .makes_ids = true};
-static const struct job_kind alias_remove_job = {"alias remove", run_alias_remove, false, false};
+static const struct job_kind alias_add_job = {.name = "alias add", .run = run_alias_add, .makes_ids = true};
+static const struct job_kind alias_remove_job = {.name = "alias remove", .run = run_alias_remove};
 
 FIBER int store_alias_add(struct store *s, struct address shown, struct address key, const struct address *targets,
                           size_t n, bool may_send, struct error *e)

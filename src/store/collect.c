@@ -69,7 +69,9 @@ bool collect_is_due(struct store *s)
     bool asked = !list_empty(&s->collectors);
     lock_give(s->lock);
     if (asked || c->phase != COLLECT_IDLE) return true;
-    if (c->garbage < COLLECT_LEAST || clock_mono(s->world) < c->not_before) return false;
+    mono_us now = clock_mono(s->world);
+    if (c->garbage < COLLECT_LEAST || now < c->not_before) return false;
+    if (now < c->rests_until && !space_is_low(s->space)) return false;
     if (c->garbage >= COLLECT_ENOUGH) return true;
     return packs_stats(s->packs).packs <= PACKS_FEW && c->garbage >= stored_bytes(s) / 4;
 }
@@ -130,6 +132,7 @@ static int begin(struct store *s, struct collect *c, struct error *e)
     c->until = clock_utc(s->world) - s->keep_expunged_us;
     c->garbage = 0;
     c->buried = 0;
+    c->took = 0;
     c->unsure = c->left = false;
     go_on(c, COLLECT_TOMBSTONES);
     return put_garbage(s, COLLECT_ENOUGH, e);
@@ -439,5 +442,6 @@ void collect_end(struct store *s, int result)
     c->n_packs = c->buried = 0;
     if (result && c->phase != COLLECT_IDLE && c->garbage < COLLECT_ENOUGH) c->garbage = COLLECT_ENOUGH;
     if (result) c->not_before = clock_mono(s->world) + COLLECT_RETRY_US;
+    c->rests_until = clock_mono(s->world) + COLLECT_RESTS * c->took;
     c->phase = COLLECT_IDLE;
 }

@@ -12,6 +12,8 @@ enum {
     COLLECT_ROWS = 500,        /* rows of one piece, */
     COLLECT_BYTES = 8 << 20,   /* and bytes it copies */
     COLLECT_PASSES = 16,       /* groups that may go first */
+    COLLECT_RESTS = 50,        /* times as long as a collection took before the next, unless the disk is low: it
+                                * looks at every body there is, and a million may wait while little is garbage */
     COLLECT_RETRY_US = 60000000, /* after a failure, unless somebody asks */
     COLLECT_SEALS = 64 << 10,  /* bytes from which on the open pack is sealed to be weighed with the others */
     PACK_DEAD = 2,             /* pack.sealed */
@@ -35,7 +37,9 @@ struct collect_pack {
 
 struct collect {
     int64_t garbage;      /* bytes, about; since the last collection began */
-    mono_us not_before;
+    mono_us not_before;   /* after a failure */
+    mono_us rests_until;
+    int64_t took;         /* microseconds of the lane's time */
     struct list asked;    /* struct job; they wait for this collection */
     enum collect_phase phase;
     utc_us until;         /* what went before then is collected */

@@ -401,13 +401,90 @@ static void test_readers(void **state)
     sim_twice(6, run_readers, NULL);
 }
 
+/* ---- what waits ---- */
+
+struct waiting {
+    struct plan *p;
+    int64_t id[LETTERS];
+};
+
+static FIBER void wait_all(struct waiting *w)
+{
+    const char *const to[] = {"far@example.com", "near@example.net", NULL};
+    for (int i = 0; i < LETTERS; i++) {
+        struct arena *a = arena_new(NULL, 0);
+        w->id[i] = queued_accept(&w->p->t, text_of(a, i), to);
+        arena_free(a);
+    }
+}
+
+static FIBER void settle(struct waiting *w, int i, int32_t number)
+{
+    assert_int_equal(queue_settle(&w->p->t, w->id[i], (struct settled){.number = number, .what = SETTLE_GONE}, S("")),
+                     0);
+}
+
+/* A body stays until nobody waits for it any more; where it was moved to is found by those who asked before. */
+static FIBER void collect_waiting(void *arg)
+{
+    struct waiting w = {.p = arg};
+    struct testing *t = &w.p->t;
+    struct error e = {0};
+    struct queue_letter before, after;
+    struct str bytes;
+    wait_all(&w);
+    ok(store_queue_letter(t->store, t->arena, w.id[1], &before, &e), &e);
+    for (int i = 0; i < LETTERS; i++) {
+        settle(&w, i, 0);
+        if (i % 4 != 1) settle(&w, i, 1);
+    }
+    ok(store_collect(t->store, &e), &e);
+    assert_int_equal(rows_of(w.p, "SELECT COUNT(*) FROM queue_message"), LETTERS / 4);
+    assert_int_equal(rows_of(w.p, "SELECT COUNT(*) FROM body"), LETTERS / 4);
+    for (int i = 1; i < LETTERS; i += 4) {
+        ok(store_queue_letter(t->store, t->arena, w.id[i], &after, &e), &e);
+        ok(store_letter_read(t->store, t->arena, after.letter, 0, (size_t)after.letter->size, &bytes, &e), &e);
+        assert_true(str_ends(bytes, text_of(t->arena, i)));
+        if (i == 1) assert_true(after.letter->place.pack != before.letter->place.pack);
+    }
+    ok(store_letter_read(t->store, t->arena, before.letter, 0, (size_t)before.letter->size, &bytes, &e), &e);
+    assert_true(str_ends(bytes, text_of(t->arena, 1)));
+    for (int i = 1; i < LETTERS; i += 4) settle(&w, i, 1);
+    ok(store_collect(t->store, &e), &e);
+    assert_int_equal(rows_of(w.p, "SELECT COUNT(*) FROM body"), 0);
+    size_t files;
+    on_disk(w.p, &files);
+    assert_true(files <= 1); /* the open one, which is small */
+    wait_all(&w); /* by itself, when it is worth it */
+    for (int i = 0; i < 2 * LETTERS; i++) settle(&w, i / 2, i % 2);
+    fiber_sleep(SECONDS(1));
+    assert_true(rows_of(w.p, "SELECT COUNT(*) FROM body") < LETTERS / 4);
+    assert_sound(t);
+}
+
+static void run_waiting(struct sim *sim, void *arg)
+{
+    (void)arg;
+    struct plan *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    testing_begin(&p->t, sim);
+    testing_run(&p->t, collect_waiting, p);
+    end(p);
+}
+
+static void test_waiting(void **state)
+{
+    (void)state;
+    sim_twice(8, run_waiting, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shrinks),   cmocka_unit_test(test_all_gone),      cmocka_unit_test(test_removed_account),
         cmocka_unit_test(test_kept),      cmocka_unit_test(test_readers),       cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_power_cut), cmocka_unit_test(test_no_space_once), cmocka_unit_test(test_io_error),
-        cmocka_unit_test(test_by_itself),
+        cmocka_unit_test(test_by_itself), cmocka_unit_test(test_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

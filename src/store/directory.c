@@ -9,7 +9,7 @@
 
 #include "mail/limits.h"
 
-enum table { DOMAINS, ADDRESSES, ACCOUNTS, ALIASES, TABLES };
+enum table { DOMAINS, ADDRESSES, ACCOUNTS, ALIASES, ROUTES, DESTINATIONS, TABLES };
 enum { SHARDS = 256, SHARD_LEAST = 8 };
 
 struct node { /* begins everything a table points to */
@@ -41,6 +41,15 @@ struct alias_node {
     struct node node;
     struct directory_alias d;
     int64_t row;
+};
+
+struct route_node {
+    struct node node;
+    struct directory_route r;
+};
+struct destination_node {
+    struct node node;
+    struct directory_destination d;
 };
 
 struct slot {
@@ -531,10 +540,82 @@ bool directory_is_granted(const struct directory_account *a, struct address key)
     return false;
 }
 
+/* ---- routes, and what is said of next hops ---- */
+
+/* The key with its side before it: a domain's route first in listings. STR_NONE when it is longer than any of ours. */
+static struct str route_bytes(bool by_sender, struct str key, char out[DIRECTORY_ADDRESS_MAX])
+{
+    if (key.n + 1 > DIRECTORY_ADDRESS_MAX) return STR_NONE;
+    struct packer k = {out};
+    keep(&k, by_sender ? S("1") : S("0"));
+    keep(&k, key);
+    return str_of(out, key.n + 1);
+}
+
+static void route_drop(struct node *n)
+{
+    struct str secret = ((struct route_node *)n)->r.password;
+    explicit_bzero((void *)(uintptr_t)secret.p, secret.n);
+}
+
+void directory_set_route(struct directory *d, const struct directory_route *what)
+{
+    char bytes[DIRECTORY_ADDRESS_MAX];
+    struct str name = route_bytes(what->by_sender, what->key, bytes);
+    if (str_is_none(name)) return;
+    struct packer k;
+    struct route_node *n = node_new(sizeof *n, name.n + what->target.n + what->user.n + what->password.n, &k);
+    n->node.key = keep(&k, name);
+    n->node.drop = route_drop;
+    n->r = *what;
+    n->r.key = str_skip(n->node.key, 1);
+    n->r.target = keep(&k, what->target);
+    n->r.user = keep(&k, what->user);
+    n->r.password = keep(&k, what->password);
+    table_set(d, ROUTES, &n->node);
+}
+
+void directory_drop_route(struct directory *d, bool by_sender, struct str key)
+{
+    char bytes[DIRECTORY_ADDRESS_MAX];
+    struct str name = route_bytes(by_sender, key, bytes);
+    if (!str_is_none(name)) table_drop(d, ROUTES, name);
+}
+
+const struct directory_route *directory_route(const struct directory *d, bool by_sender, struct str key)
+{
+    char bytes[DIRECTORY_ADDRESS_MAX];
+    struct str name = route_bytes(by_sender, key, bytes);
+    struct route_node *n = str_is_none(name) ? NULL : (struct route_node *)table_get(d, ROUTES, name);
+    return n ? &n->r : NULL;
+}
+
+void directory_set_destination(struct directory *d, const struct directory_destination *what)
+{
+    if (what->key.n > DIRECTORY_ADDRESS_MAX) return;
+    if (!what->suspended && what->per_hour == 0) {
+        table_drop(d, DESTINATIONS, what->key);
+        return;
+    }
+    struct packer k;
+    struct destination_node *n = node_new(sizeof *n, what->key.n, &k);
+    n->d = *what;
+    n->node.key = n->d.key = keep(&k, what->key);
+    table_set(d, DESTINATIONS, &n->node);
+}
+
+const struct directory_destination *directory_destination(const struct directory *d, struct str next_hop)
+{
+    struct destination_node *n = (struct destination_node *)table_get(d, DESTINATIONS, next_hop);
+    return n ? &n->d : NULL;
+}
+
 /* ---- listings ---- */
 
 size_t directory_count_accounts(const struct directory *d) { return d->counts[ACCOUNTS]; }
 size_t directory_count_domains(const struct directory *d) { return d->counts[DOMAINS]; }
+size_t directory_count_routes(const struct directory *d) { return d->counts[ROUTES]; }
+size_t directory_count_destinations(const struct directory *d) { return d->counts[DESTINATIONS]; }
 
 struct listing {
     struct node **v;
@@ -611,5 +692,20 @@ void directory_each_alias(const struct directory *d, void (*fn)(const struct dir
 {
     struct listing l = list_table(d, ALIASES, by_alias);
     for (size_t i = 0; i < l.n; i++) fn(&((struct alias_node *)l.v[i])->d, arg);
+    free(l.v);
+}
+
+void directory_each_route(const struct directory *d, void (*fn)(const struct directory_route *, void *), void *arg)
+{
+    struct listing l = list_table(d, ROUTES, by_key);
+    for (size_t i = 0; i < l.n; i++) fn(&((struct route_node *)l.v[i])->r, arg);
+    free(l.v);
+}
+
+void directory_each_destination(const struct directory *d, void (*fn)(const struct directory_destination *, void *),
+                                void *arg)
+{
+    struct listing l = list_table(d, DESTINATIONS, by_key);
+    for (size_t i = 0; i < l.n; i++) fn(&((struct destination_node *)l.v[i])->d, arg);
     free(l.v);
 }

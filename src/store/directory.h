@@ -1,4 +1,4 @@
-/* The directory in memory: domains, accounts, aliases and credentials as one immutable snapshot.
+/* The directory in memory: domains, accounts, aliases, credentials and routes as one immutable snapshot.
  *
  * Look-ups never wait. A snapshot is swapped whole at a commit that changes it; whoever holds a reference keeps the
  * old one. All slices live as long as the reference. Keys are those of mail/address.h. */
@@ -6,6 +6,7 @@
 #define STORE_DIRECTORY_H
 
 #include "mail/address.h"
+#include "mail/next_hop.h"
 
 struct directory;
 void directory_unref(const struct directory *snapshot);
@@ -46,12 +47,31 @@ struct directory_alias {
     size_t n_targets;
 };
 
+struct directory_route { /* where mail for somebody else goes */
+    bool by_sender;    /* key is a sender's: "bob@example.org" or "example.org"; else a recipient's domain */
+    struct str key;    /* a domain's or an address's key as text; "*": everybody */
+    struct str target; /* as mail/next_hop.h reads it */
+    enum tls_policy tls;
+    struct str user, password;
+    bool accept; /* port 25 takes mail for the domain from anybody: we are its (backup) MX */
+};
+
+struct directory_destination { /* what the owner said of a next hop */
+    struct str key; /* struct next_hop's */
+    bool suspended;
+    int64_t per_hour; /* recipients, 0 any: a new address is warmed up slowly */
+};
+
 /* NULL when unknown. An alias domain is returned as it is; follow alias_of. */
 const struct directory_domain *directory_domain(const struct directory *d, struct str domain_key);
 /* by any of its addresses */
 const struct directory_account *directory_account(const struct directory *d, struct address key);
 const struct directory_account *directory_account_by_id(const struct directory *d, int64_t id);
 const struct directory_alias *directory_alias(const struct directory *d, struct address key);
+
+/* exactly this one; NULL */
+const struct directory_route *directory_route(const struct directory *d, bool by_sender, struct str key);
+const struct directory_destination *directory_destination(const struct directory *d, struct str next_hop);
 
 /* Does mail to `key` reach `account` through aliases (to LIMIT_ALIAS_DEPTH), only over aliases with may_send? */
 bool directory_may_send_as(const struct directory *d, int64_t account, struct address key);
@@ -65,6 +85,9 @@ int64_t directory_used_bytes(const struct directory *d, int64_t account);
 void directory_each_domain(const struct directory *d, void (*fn)(const struct directory_domain *, void *), void *arg);
 void directory_each_account(const struct directory *d, void (*fn)(const struct directory_account *, void *), void *arg);
 void directory_each_alias(const struct directory *d, void (*fn)(const struct directory_alias *, void *), void *arg);
+void directory_each_route(const struct directory *d, void (*fn)(const struct directory_route *, void *), void *arg);
+void directory_each_destination(const struct directory *d, void (*fn)(const struct directory_destination *, void *),
+                                void *arg);
 size_t directory_count_accounts(const struct directory *d);
 
 #endif

@@ -1,8 +1,8 @@
 /* Inside store/: making directory snapshots.
  *
- * A snapshot is four tables (domains, addresses, accounts, aliases) of shards; a copy shares all shards and copies only
- * those it changes, so one new account among 100,000 costs microseconds. Edit a snapshot only before anybody else has
- * it. */
+ * A snapshot is six tables (domains, addresses, accounts, aliases, routes, destinations) of shards; a copy shares all
+ * shards and copies only those it changes, so one new account among 100,000 costs microseconds. Edit a snapshot only
+ * before anybody else has it. */
 #ifndef STORE_DIRECTORY_EDIT_H
 #define STORE_DIRECTORY_EDIT_H
 
@@ -26,10 +26,17 @@ void directory_drop_account(struct directory *d, int64_t id);
 void directory_set_alias(struct directory *d, const struct directory_alias *what, int64_t row);
 void directory_drop_alias(struct directory *d, struct address key);
 
+/* Setting replaces what has the same key (and side). A destination that is neither suspended nor limited goes. */
+void directory_set_route(struct directory *d, const struct directory_route *what);
+void directory_drop_route(struct directory *d, bool by_sender, struct str key);
+void directory_set_destination(struct directory *d, const struct directory_destination *what);
+
 int64_t directory_alias_row(const struct directory_alias *a);
 size_t directory_account_keys(const struct directory_account *a, const struct address **keys);
 void directory_set_used_bytes(const struct directory *d, int64_t account, int64_t bytes);
 size_t directory_count_domains(const struct directory *d);
+size_t directory_count_routes(const struct directory *d);
+size_t directory_count_destinations(const struct directory *d);
 
 /* Where mail to an address of ours goes: the alias and the account its key names (either may be NULL), whole or without
  * its detail, domain aliases rewritten. */

@@ -118,8 +118,62 @@ static void test_one_more_among_many(void **state)
     directory_unref(d);
 }
 
+static void set_route(struct directory *d, bool by_sender, const char *k, const char *target)
+{
+    directory_set_route(d, &(struct directory_route){.by_sender = by_sender,
+                                                     .key = str_c(k),
+                                                     .target = str_c(target),
+                                                     .tls = TLS_POLICY_ENCRYPT,
+                                                     .user = S("me"),
+                                                     .password = S("secret")});
+}
+
+static void note_route(const struct directory_route *r, void *arg)
+{
+    buf_printf(arg, "%d%.*s ", r->by_sender, STR_FMT(r->key));
+}
+
+static void test_routes(void **state)
+{
+    (void)state;
+    char text[200];
+    struct buf b = BUF_OVER(text);
+    struct directory *one = directory_new(key);
+    set_route(one, false, "example.org", "mx");
+    set_route(one, true, "example.org", "discard"); /* another side, another route */
+    set_route(one, false, "*", "refuse");
+    directory_set_destination(one, &(struct directory_destination){S("slow.example"), true, 0});
+    struct directory *two = directory_copy(one);
+    set_route(two, false, "example.org", "smtp://relay.example");
+    set_route(two, false, "a.example", "mx");
+    directory_drop_route(two, true, S("example.org"));
+    directory_drop_route(two, true, S("never.example"));
+    directory_set_destination(two, &(struct directory_destination){S("slow.example"), false, 7});
+    directory_set_destination(two, &(struct directory_destination){S("other.example"), true, 0});
+    directory_set_destination(two, &(struct directory_destination){S("other.example"), false, 0});
+    assert_true(str_eq(directory_route(one, false, S("example.org"))->target, S("mx")));
+    assert_true(str_eq(directory_route(one, true, S("example.org"))->target, S("discard")));
+    assert_true(directory_destination(one, S("slow.example"))->suspended);
+    assert_int_equal(directory_count_routes(one), 3);
+    directory_unref(one);
+    const struct directory_route *r = directory_route(two, false, S("example.org"));
+    assert_true(str_eq(r->target, S("smtp://relay.example")));
+    assert_true(str_eq(r->user, S("me")) && str_eq(r->password, S("secret")));
+    assert_int_equal(r->tls, TLS_POLICY_ENCRYPT);
+    assert_null(directory_route(two, true, S("example.org")));
+    assert_null(directory_route(two, false, S("")));
+    assert_int_equal(directory_count_routes(two), 3);
+    assert_int_equal(directory_count_destinations(two), 1);
+    assert_int_equal(directory_destination(two, S("slow.example"))->per_hour, 7);
+    assert_null(directory_destination(two, S("other.example")));
+    directory_each_route(two, note_route, &b);
+    assert_true(str_eq(buf_str(&b), S("0* 0a.example 0example.org ")));
+    directory_unref(two);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_snapshots), cmocka_unit_test(test_one_more_among_many)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_snapshots), cmocka_unit_test(test_routes),
+                                       cmocka_unit_test(test_one_more_among_many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,8 +107,8 @@ int grants_forget_domain(struct store *s, struct str domain, struct error *e)
     return 0;
 }
 
-static const struct job_kind grant_add_job = {"grant add", run_grant_add, false, false};
-static const struct job_kind grant_remove_job = {"grant remove", run_grant_remove, false, false};
+static const struct job_kind grant_add_job = {.name = "grant add", .run = run_grant_add};
+static const struct job_kind grant_remove_job = {.name = "grant remove", .run = run_grant_remove};
 
 FIBER int store_grant_add(struct store *s, int64_t account, struct address key, struct error *e)
 {

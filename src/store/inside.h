@@ -18,6 +18,7 @@
 #include "store/rows.h"
 #include "store/space.h"
 #include "store/store.h"
+#include "store/trace_index.h"
 #include "store/vfs.h"
 
 enum {
@@ -43,7 +44,11 @@ struct job_kind {
     /* In the lane, inside the group's transaction; may run more than once (rollback, alone), so it has no effect but
      * rows, the writer's caches and *args' results. */
     int (*run)(struct store *s, void *args, struct error *e);
-    bool new_mail;  /* refused when the disk is low; carries a body; the reserve is not for it */
+    /* The letters it will write: their bodies are placed in packs before it runs. NULL: none. */
+    struct acceptance *(*letters)(void *args, size_t *n);
+    /* In the lane, after the commit (sure), or when that may have happened: then bodies of its own must stay. */
+    void (*committed)(struct store *s, void *args, bool sure);
+    bool new_mail;  /* refused when the disk is low; the reserve is not for it */
     bool makes_ids; /* the last id given out must be remembered with it */
 };
 
@@ -52,8 +57,8 @@ struct job { /* on the stack of the fiber that waits for it */
     struct store *store;
     const struct job_kind *kind;
     void *args;
-    int64_t bytes; /* of its body */
-    bool placed;   /* its body is in a pack already */
+    int64_t bytes; /* of its letters' bodies */
+    bool placed;   /* they are in packs already */
     bool done;     /* written and read on the fiber's loop */
     int result;
     struct error error;
@@ -64,8 +69,8 @@ struct job { /* on the stack of the fiber that waits for it */
 };
 /* Hands a job to the writer and sleeps until its group is committed or it has failed. */
 FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e);
-
-extern const struct job_kind accept_job;
+/* The same with many at once (kind, args and bytes are filled in), and for all of them: result and error are out. */
+FIBER void store_jobs(struct store *s, struct job *v, size_t n);
 
 /* ---- the writer's own ---- */
 
@@ -96,13 +101,13 @@ struct writer {
     struct pack_durable pack_now;        /* as this group will commit it */
     struct directory *directory;         /* the next snapshot, if a job changed it; NULL */
     struct arena *arena;                 /* of the group */
-    struct pack_record *records;         /* GROUP_JOBS of them */
-    struct iovec *pieces;
+    struct pack_record *records;         /* GROUP_JOBS of them: the collector's */
     struct job **jobs, **good;           /* of the group: all, and those to run */
     bool wrote_trace, made_ids;
     bool held_back;                      /* jobs whose bodies are placed wait for the next group */
     int groups_passed;                   /* since the collector had its turn */
     struct collect collect;
+    struct trace_index index;
     /* a COMMIT's outcome is unknown: nothing is written until the database was opened anew */
     bool broken;
     mono_us retry_at;                    /* not before, when broken */
@@ -158,10 +163,11 @@ struct store {
     struct lane *lane;
     struct hash_key hash_key;
     int damaged_packs;
+    utc_us interrupted_at;
     _Atomic int64_t spool;       /* bytes of letters in memory */
     _Atomic bool writes_refused, closing;
     _Atomic int verifying; /* nothing is collected meanwhile */
-    int64_t keep_expunged_us;
+    int64_t keep_expunged_us, keep_trace_us;
 
     struct lock *lock; /* of all that follows to `writer` */
     struct list jobs, collectors; /* struct job; those who wait for the next collection */
@@ -204,14 +210,26 @@ bool trace_is_due(struct store *s);
 void trace_queue_free(struct trace_queue *q);
 
 /* accept.c */
-/* the group's bodies into the packs; failed jobs get their result */
-int accept_place(struct store *s, struct job **jobs, size_t n);
-void accept_committed(struct store *s, struct job *j);          /* or may be: streams are kept */
+/* The bodies of the group's letters into the packs; jobs that cannot have theirs get their result. */
+void accept_place(struct store *s, struct job **jobs, size_t n);
+int64_t accept_bytes(const struct acceptance *a); /* of its body that will be placed */
+/* The rows of a letter, in the group's transaction: at acceptance, or with what it is about. */
+int accept_write(struct store *s, struct acceptance *a, struct error *e);
+void accept_committed(struct store *s, const struct acceptance *a, bool sure);
+
+/* queue_write.c */
+/* The message's own row once its last recipient's has gone. */
+int queue_forget(struct store *s, int64_t message, struct error *e);
+/* Rows for what happened to a message that waits: one, or several where one would be too long. */
+int queue_record(struct store *s, int64_t message, const struct trace_event *events, size_t n, struct error *e);
 
 /* load.c */
 int load_directory(struct store *s, struct error *e);
 int load_submissions(struct store *s, struct error *e);
 struct submission_usage submission_roll(struct submission_usage u, utc_us now); /* windows that ended begin anew */
+
+/* routes.c */
+int load_routes(struct db *db, struct directory *d, struct error *e);
 
 /* aliases.c */
 int aliases_forget(struct store *s, const struct directory_alias *a, const struct directory_account *account,

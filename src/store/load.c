@@ -204,6 +204,7 @@ int load_directory(struct store *s, struct error *e)
     int r = load_domains(&l, e);
     if (!r) r = load_addresses(&l, kept, &rows, &n, e);
     if (!r) r = load_aliases(&l, rows, n, e);
+    if (!r) r = load_routes(l.db, l.directory, e);
     if (!r) {
         qsort(rows, n, sizeof *rows, by_principal);
         r = load_accounts(&l, rows, n, e);

@@ -57,7 +57,7 @@ static int run_create(struct store *s, void *args, struct error *e)
     return insert_mailbox(s, c, account, e);
 }
 
-static const struct job_kind create_job = {"mailbox create", run_create, .makes_ids = true};
+static const struct job_kind create_job = {.name = "mailbox create", .run = run_create, .makes_ids = true};
 
 FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use,
                                int64_t *id, struct error *e)
@@ -203,8 +203,8 @@ static int run_edit(struct store *s, struct edit *ed,
 static int run_flags(struct store *s, void *args, struct error *e) { return run_edit(s, args, set_flags, e); }
 static int run_expunge(struct store *s, void *args, struct error *e) { return run_edit(s, args, expunge, e); }
 
-static const struct job_kind flags_job = {"flags", run_flags, false, false};
-static const struct job_kind expunge_job = {"expunge", run_expunge, false, false};
+static const struct job_kind flags_job = {.name = "flags", .run = run_flags};
+static const struct job_kind expunge_job = {.name = "expunge", .run = run_expunge};
 
 static FIBER int edit_in_pieces(struct store *s, const struct job_kind *kind, struct edit *ed, size_t *done,
                                 struct error *e)

@@ -153,6 +153,8 @@ int packs_remove(struct packs *p, int64_t pack, struct error *e)
     return file_remove(p->world, path, e);
 }
 
+int64_t packs_latest(const struct packs *p) { return p->latest; }
+
 int packs_sync(struct packs *p, struct error *e) { return folder_sync(p->world, p->folder, e); }
 
 struct pack_durable packs_durable(struct packs *p) { return p->durable; }
@@ -202,16 +204,21 @@ static int sort_strays(struct packs *p, const struct pack_durable *known, size_t
 {
     struct arena *a = arena_new(NULL, 0);
     struct str *names;
-    size_t n_names, k = 0;
+    size_t n_names, k = 0, moved = 0;
     int r = folder_list(p->world, a, p->folder, &names, &n_names, e);
     for (size_t i = 0; r == 0 && i < n_names; i++) { /* names are sorted, and so their ids: one pass */
         int64_t id = 0;
         if (str_eq(names[i], S("lost")) || str_starts(names[i], S("."))) continue;
         bool pack = pack_name_parse(names[i], &id);
+        if (id > p->latest) p->latest = id;
         while (pack && k < n && known[k].pack < id) k++;
         if (pack && k < n && known[k].pack == id) continue;
         r = move_to_lost(p, names[i], e);
+        moved++;
     }
+    char lost[PACK_PATH];
+    if (!r && moved && lost_path(p, S(""), 0, lost)) r = folder_sync(p->world, lost, e);
+    if (!r && moved) r = packs_sync(p, e);
     arena_free(a);
     return r;
 }

@@ -80,6 +80,8 @@ int64_t packs_size(const struct packs *p);
 int packs_copy(struct packs *p, const struct pack_place *place, int64_t body, struct arena *a, struct pack_record *out,
                struct error *e);
 
+/* The latest id among the files that were found at opening: no new pack may have it, whatever became of them. */
+int64_t packs_latest(const struct packs *p);
 int packs_sync(struct packs *p, struct error *e); /* the folder: removed packs do not come back */
 
 /* Takes a pack no row names any more out of the store; readers that hold it go on. ERR_BUSY: it is being written. */

@@ -56,6 +56,7 @@ struct packs {
     struct list files;
     int n_files;
     struct pack_stats stats;
+    int64_t latest; /* packs_latest() */
 };
 
 void pack_path(const struct packs *p, int64_t id, char out[PACK_PATH]);

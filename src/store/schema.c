@@ -74,7 +74,34 @@ static const char *const format_1[] = {
     NULL,
 };
 
-const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}};
+/* Letters leave: what the relay must know of them, and in which order it asks for them. Held rows are no part of the
+ * order within a next hop. */
+static const char *const format_2[] = {
+    "ALTER TABLE queue_message ADD COLUMN authenticated INT DEFAULT 0",
+    "ALTER TABLE queue_message ADD COLUMN message_id BYTES DEFAULT EMPTY",
+    "ALTER TABLE queue_message ADD COLUMN subject BYTES DEFAULT EMPTY",
+    "ALTER TABLE queue_recipient DROP COLUMN kind",
+    "ALTER TABLE queue_recipient ADD COLUMN recipient INT DEFAULT 0",
+    "ALTER TABLE queue_recipient ADD COLUMN forwarded INT DEFAULT 0",
+    "ALTER TABLE queue_recipient ADD COLUMN warned INT DEFAULT 0",
+    "UPDATE queue_recipient SET recipient = number, next_hop = EMPTY", /* where to is decided anew */
+    "DROP INDEX queue_due",
+    "CREATE INDEX queue_due ON queue_recipient (held, due, message, number)",
+    "CREATE INDEX queue_next_hop ON queue_recipient (next_hop, due, message, number) WHERE held = 0",
+
+    /* where mail for others goes, and what the owner said of a next hop; tls: enum tls_policy */
+    ("CREATE TABLE route (by_sender INT, name TEXT, target BYTES, tls INT, login BYTES, password BYTES, accept INT, "
+     "PRIMARY KEY (by_sender, name)) KEYED"),
+
+    /* the record's index, see trace_index.h */
+    ("CREATE TABLE trace_segment (node INT, bucket INT, last_seq INT, first_seq INT, packed BYTES, "
+     "PRIMARY KEY (node, bucket, last_seq)) ROWS"),
+
+    "CREATE TABLE destination (name TEXT PRIMARY KEY, suspended INT, per_hour INT) KEYED",
+    NULL,
+};
+
+const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}};
 
 /* ---- the engines' words ---- */
 
@@ -84,6 +111,7 @@ static const struct word {
     {S_INIT("INT"), {S_INIT("INTEGER NOT NULL"), S_INIT("BIGINT NOT NULL")}},
     {S_INIT("TEXT"), {S_INIT("TEXT NOT NULL"), S_INIT("TEXT COLLATE \"C\" NOT NULL")}},
     {S_INIT("BYTES"), {S_INIT("BLOB NOT NULL"), S_INIT("BYTEA NOT NULL")}},
+    {S_INIT("EMPTY"), {S_INIT("x''"), S_INIT("''")}},
     {S_INIT("ROWS"), {S_INIT("STRICT"), S_INIT("")}},
     {S_INIT("KEYED"), {S_INIT("STRICT, WITHOUT ROWID"), S_INIT("")}},
 };

@@ -1,16 +1,19 @@
 /* The shape of the database: one text for SQLite and PostgreSQL, and how one format becomes the next.
  *
  * The text is SQL but for these words, which stand for what each engine calls it; all columns are NOT NULL, booleans 0
- * or 1, "none" is 0 or empty: INT     64-bit integer                          ROWS    after a table: in the order rows
- * are added TEXT    UTF-8 without NUL, compared by bytes    KEYED   after a table: stored by its primary key; for rows
- * that are small, or BYTES   anything                                        appended in order */
+ * or 1, "none" is 0 or empty:
+ *
+ *     INT     64-bit integer                          ROWS    after a table: in the order rows are added
+ *     TEXT    UTF-8 without NUL, compared by bytes    KEYED   after a table: stored by its primary key; for rows that
+ *     BYTES   anything                                        are small, or appended in order
+ *     EMPTY   no bytes, as a default */
 #ifndef STORE_SCHEMA_H
 #define STORE_SCHEMA_H
 
 #include "base/buf.h"
 #include "store/db.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 enum schema_engine { SCHEMA_SQLITE, SCHEMA_POSTGRESQL };
 

@@ -1,6 +1,12 @@
 /* The statements of sql.h. */
 #include "store/sql.h"
 
+/* A recipient that waits; queue_read.c reads the columns in this order. */
+#define QUEUE_ITEM \
+    "message, number, recipient, final_local, final_domain, original_local, original_domain, orcpt, notify, " \
+    "forwarded, held, warned, next_hop, not_before, due, expires, attempts, last_reply, priority, from_local, " \
+    "from_domain FROM queue_recipient LEFT JOIN queue_message ON id = message "
+
 const char *const sql_text[SQL_COUNT] = {
     [SQL_SETTING] = "SELECT value FROM setting WHERE name = $1",
     [SQL_SETTING_PUT] =
@@ -23,6 +29,17 @@ const char *const sql_text[SQL_COUNT] = {
         "ORDER BY seq LIMIT $4",
     [SQL_TRACE_CHECK] =
         "SELECT seq, salt, digest, chain, payload FROM trace WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+    [SQL_TRACE_BACK] =
+        "SELECT seq, payload FROM trace WHERE node = $1 AND seq < $2 AND seq > $3 ORDER BY seq DESC LIMIT $4",
+    [SQL_TRACE_FORGET] = "DELETE FROM trace WHERE node = $1 AND seq <= $2",
+    [SQL_TRACE_SEGMENT_LAST] =
+        "SELECT COALESCE(MAX(last_seq), 0) FROM trace_segment WHERE node = $1 AND bucket = 0",
+    [SQL_TRACE_SEGMENT_INSERT] =
+        "INSERT INTO trace_segment (node, bucket, last_seq, first_seq, packed) VALUES ($1, $2, $3, $4, $5)",
+    [SQL_TRACE_SEGMENTS] =
+        "SELECT last_seq, first_seq, packed FROM trace_segment WHERE node = $1 AND bucket = $2 AND first_seq < $3 "
+        "ORDER BY last_seq DESC LIMIT $4",
+    [SQL_TRACE_SEGMENTS_FORGET] = "DELETE FROM trace_segment WHERE node = $1 AND bucket = $2 AND last_seq <= $3",
 
     [SQL_COUNT_LETTERS] = "SELECT CAST(COALESCE(SUM(used_count), 0) AS BIGINT) FROM principal WHERE removed_at = 0",
     [SQL_COUNT_QUEUE] = "SELECT COUNT(*) FROM queue_recipient",
@@ -76,6 +93,18 @@ const char *const sql_text[SQL_COUNT] = {
         "day_ends = excluded.day_ends, day = excluded.day",
     [SQL_SUBMISSION_DELETE] = "DELETE FROM submission WHERE account = $1",
 
+    [SQL_ROUTES] = "SELECT by_sender, name, target, tls, login, password, accept FROM route ORDER BY by_sender, name",
+    [SQL_ROUTE_PUT] =
+        "INSERT INTO route (by_sender, name, target, tls, login, password, accept) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (by_sender, name) DO UPDATE SET target = excluded.target, tls = excluded.tls, "
+        "login = excluded.login, password = excluded.password, accept = excluded.accept",
+    [SQL_ROUTE_DELETE] = "DELETE FROM route WHERE by_sender = $1 AND name = $2",
+    [SQL_DESTINATIONS] = "SELECT name, suspended, per_hour FROM destination ORDER BY name",
+    [SQL_DESTINATION_PUT] = "INSERT INTO destination (name, suspended, per_hour) VALUES ($1, $2, $3) "
+                            "ON CONFLICT (name) DO UPDATE SET suspended = excluded.suspended, "
+                            "per_hour = excluded.per_hour",
+    [SQL_DESTINATION_DELETE] = "DELETE FROM destination WHERE name = $1",
+
     /* ---- mailboxes ---- */
 
     [SQL_MAILBOX_INSERT] =
@@ -114,6 +143,7 @@ const char *const sql_text[SQL_COUNT] = {
 
     /* ---- letters ---- */
 
+    [SQL_BODY_IS_THERE] = "SELECT 1 FROM body WHERE id = $1",
     [SQL_BODY_INSERT] =
         "INSERT INTO body (id, sha256, size, location, key_id, derived_version, sent_at, has_attachment, envelope, "
         "structure, preview) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10)",
@@ -128,15 +158,64 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_THREAD_PUT] =
         "INSERT INTO thread_ref (account, hash, thread) VALUES ($1, $2, $3) ON CONFLICT (account, hash) DO NOTHING",
 
+    /* ---- letters that wait ---- */
+
     [SQL_QUEUE_MESSAGE_INSERT] =
-        "INSERT INTO queue_message (id, body, submitter, received_at, size, from_local, from_domain, envid, "
-        "ret, needs_8bit, needs_utf8, require_tls, prefix) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)",
+        "INSERT INTO queue_message (id, body, submitter, authenticated, received_at, size, from_local, from_domain, "
+        "envid, ret, needs_8bit, needs_utf8, require_tls, prefix, message_id, subject) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15)",
     [SQL_QUEUE_RECIPIENT_INSERT] =
-        "INSERT INTO queue_recipient (message, number, kind, final_local, final_domain, original_local, "
-        "original_domain, orcpt, notify, next_hop, not_before, due, expires, attempts, last_reply, lease_node, "
-        "lease_until, fence, priority, held) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, 0, 0, 0, 0, 0)",
+        "INSERT INTO queue_recipient (message, number, recipient, final_local, final_domain, original_local, "
+        "original_domain, orcpt, notify, forwarded, next_hop, not_before, due, expires, attempts, last_reply, "
+        "lease_node, lease_until, fence, priority, held, warned) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15, 0, 0, 0, $16, 0, 0)",
+
+    [SQL_QUEUE_DUE] = "SELECT " QUEUE_ITEM
+                      "WHERE held = 0 AND (due, message, number) > ($1, $2, $3) AND due <= $4 "
+                      "ORDER BY due, message, number LIMIT $5",
+    [SQL_QUEUE_DUE_OF_HOP] = "SELECT " QUEUE_ITEM
+                             "WHERE held = 0 AND next_hop = $1 AND (due, message, number) > ($2, $3, $4) "
+                             "AND due <= $5 ORDER BY due, message, number LIMIT $6",
+    [SQL_QUEUE_NEXT_DUE] = "SELECT due FROM queue_recipient WHERE held = 0 AND due > $1 ORDER BY due LIMIT 1",
+    [SQL_QUEUE_SCAN] = "SELECT " QUEUE_ITEM "WHERE (message, number) > ($1, $2) "
+                       "ORDER BY message, number",
+    [SQL_QUEUE_LETTER] =
+        "SELECT m.submitter, m.authenticated, m.needs_8bit, m.needs_utf8, m.require_tls, m.received_at, m.from_local, "
+        "m.from_domain, m.envid, m.ret, m.message_id, m.subject, m.prefix, m.size, m.body, b.location "
+        "FROM queue_message m JOIN body b ON b.id = m.body WHERE m.id = $1",
+
+    [SQL_QUEUE_DELETE] = "DELETE FROM queue_recipient WHERE message = $1 AND number = $2",
+    [SQL_QUEUE_MESSAGE_DELETE] =
+        "DELETE FROM queue_message WHERE id = $1 AND NOT EXISTS "
+        "(SELECT 1 FROM queue_recipient r WHERE r.message = queue_message.id) RETURNING "
+        "CASE WHEN EXISTS (SELECT 1 FROM email e WHERE e.body = queue_message.body) THEN 0 ELSE size END",
+    [SQL_QUEUE_DEFER] =
+        "UPDATE queue_recipient SET due = $1, last_reply = $2, attempts = attempts + 1, "
+        "warned = CASE WHEN $3 = 0 THEN warned ELSE 1 END WHERE message = $4 AND number = $5",
+    [SQL_QUEUE_POSTPONE] =
+        "UPDATE queue_recipient SET due = $1, warned = CASE WHEN $2 = 0 THEN warned ELSE 1 END "
+        "WHERE message = $3 AND number = $4",
+    [SQL_QUEUE_KEEP_BACK] =
+        "UPDATE queue_recipient SET held = 1, last_reply = $1, "
+        "warned = CASE WHEN $2 = 0 THEN warned ELSE 1 END WHERE message = $3 AND number = $4",
+    [SQL_QUEUE_MOVE] =
+        "UPDATE queue_recipient SET next_hop = $1, warned = CASE WHEN $2 = 0 THEN warned ELSE 1 END "
+        "WHERE message = $3 AND number = $4",
+    [SQL_TRACE_HAS_MESSAGE] = "SELECT 1 FROM trace WHERE message = $1 AND message <> 0 LIMIT 1",
+
+    /* by hand; a letter whose time has not come (RFC 4865) is not hurried, but may be released */
+    [SQL_QUEUE_HOLD] = "UPDATE queue_recipient SET held = 1 "
+                       "WHERE message = $1 AND number = $2 AND held = 0",
+    [SQL_QUEUE_RELEASE] =
+        "UPDATE queue_recipient SET held = 0, due = $1, not_before = $2, expires = $3 + expires - "
+        "(SELECT CASE WHEN m.received_at > queue_recipient.not_before THEN m.received_at "
+        "ELSE queue_recipient.not_before END FROM queue_message m WHERE m.id = queue_recipient.message) "
+        "WHERE message = $4 AND number = $5 AND (held <> 0 OR not_before > $6)",
+    [SQL_QUEUE_RETRY] = "UPDATE queue_recipient SET due = CASE WHEN not_before > $1 THEN not_before ELSE $2 END "
+                        "WHERE message = $3 AND number = $4 AND held = 0",
+    [SQL_QUEUE_REROUTE] =
+        "UPDATE queue_recipient SET next_hop = $1, due = CASE WHEN not_before > $2 THEN not_before ELSE $3 END "
+        "WHERE message = $4 AND number = $5",
 
     /* ---- what nobody needs any more ---- */
 
@@ -177,5 +256,9 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_CHECK_ACCOUNTS] = "SELECT id FROM principal WHERE kind = 1 AND removed_at = 0 AND id > $1 ORDER BY id LIMIT 1",
     [SQL_CHECK_ACCOUNT_SUMS] = "SELECT used_bytes, used_count, modseq FROM principal WHERE id = $1",
     [SQL_CHECK_BODIES] = "SELECT id, sha256, size, location FROM body WHERE id > $1 ORDER BY id LIMIT $2",
+    [SQL_CHECK_QUEUE] =
+        "SELECT m.id, m.size, length(m.prefix) + b.size, CASE WHEN EXISTS "
+        "(SELECT 1 FROM queue_recipient r WHERE r.message = m.id) THEN 1 ELSE 0 END "
+        "FROM queue_message m JOIN body b ON b.id = m.body WHERE m.id > $1 ORDER BY m.id LIMIT $2",
     [SQL_CHECK_EMAIL] = "SELECT e.account, e.size, b.size FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1",
 };

@@ -1,6 +1,7 @@
-/* Every statement can be prepared on SQLite and keeps to the rules of "One SQL for two engines" (store.md). With the
- * argument `postgresql` the program writes the schema and all statements for psql instead; tests/store/run feeds them
- * to a server. */
+/* Every statement can be prepared on SQLite, those over many rows go by an index, and all keep to the rules of "One SQL
+ * for two engines" (store.md). With the argument `postgresql` the program writes the schema and all statements for psql
+ * instead; tests/store/run feeds them to a server. */
+#include <sqlite3.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -130,6 +131,52 @@ static void test_migrations(void **state)
     db_close(db);
 }
 
+/* ---- by index ---- */
+
+static void run_plain(sqlite3 *db, const char *sql)
+{
+    struct buf b = BUF(1 << 16);
+    schema_put(&b, sql, SCHEMA_SQLITE);
+    buf_char(&b, 0);
+    if (sqlite3_exec(db, b.p, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s: %s", sqlite3_errmsg(db), b.p);
+    buf_free(&b);
+}
+
+/* Neither looks at every row nor sorts. */
+static void check_plan(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *plan;
+    struct buf b = BUF(1 << 16);
+    buf_printf(&b, "EXPLAIN QUERY PLAN %s", sql);
+    buf_char(&b, 0);
+    assert_int_equal(sqlite3_prepare_v2(db, b.p, -1, &plan, NULL), SQLITE_OK);
+    while (sqlite3_step(plan) == SQLITE_ROW) {
+        struct str step = str_c((const char *)sqlite3_column_text(plan, 3));
+        if ((str_starts(step, S("SCAN ")) && !str_eq(step, S("SCAN CONSTANT ROW"))) ||
+            str_starts(step, S("USE TEMP B-TREE")))
+            fail_msg("%.*s in: %s", STR_FMT(step), sql);
+    }
+    sqlite3_finalize(plan);
+    buf_free(&b);
+}
+
+/* A million may wait (store.md, "Shape"), and the record is longer than that. */
+static void test_plans(void **state)
+{
+    (void)state;
+    static const enum sql others[] = {SQL_LETTER, SQL_THREAD, SQL_TRACE_LAST, SQL_TRACE_PAGE, SQL_TRACE_OF_MESSAGE,
+                                      SQL_TRACE_CHECK, SQL_TRACE_BACK, SQL_TRACE_FORGET, SQL_TRACE_SEGMENT_LAST,
+                                      SQL_TRACE_SEGMENTS, SQL_TRACE_SEGMENTS_FORGET, SQL_COLLECT_BODIES,
+                                      SQL_BODY_DELETE, SQL_EMAIL_DELETE, SQL_CHECK_BODIES, SQL_CHECK_QUEUE};
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    for (int m = 0; m < SCHEMA_VERSION; m++)
+        for (size_t i = 0; schema_migrations[m].statements[i]; i++) run_plain(db, schema_migrations[m].statements[i]);
+    for (int i = SQL_QUEUE_MESSAGE_INSERT; i <= SQL_QUEUE_REROUTE; i++) check_plan(db, sql_text[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) check_plan(db, sql_text[others[i]]);
+    sqlite3_close(db);
+}
+
 /* ---- for PostgreSQL ---- */
 
 static int write_for_psql(void)
@@ -153,6 +200,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rules),
         cmocka_unit_test_setup_teardown(test_prepare, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_migrations, set_up, tear_down),
+        cmocka_unit_test(test_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

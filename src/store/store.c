@@ -110,6 +110,7 @@ int store_connect(struct store *s, struct error *e)
     if (!r) r = schema_migrate(w->db, schema_migrations, SCHEMA_VERSION, e);
     if (!r) r = load_last_id(s, e);
     if (!r) r = trace_load(s, e);
+    if (!r) r = trace_index_load(s, e);
     if (!r) r = collect_load(s, e);
     if (!r) r = load_directory(s, e);
     if (!r) r = load_submissions(s, e);
@@ -148,15 +149,31 @@ static int known_packs(struct store *s, struct arena *a, struct pack_durable **o
     return r;
 }
 
-/* Says in the database whether the packs are as the last commit left them. */
-static int mark_clean(struct store *s, bool clean, struct error *e)
+static int put_id(struct store *s, struct str name, int64_t id, struct error *e)
 {
     char text[ID_TEXT];
     struct buf b = BUF_OVER(text);
-    id_put(&b, ids_last(&s->ids));
+    id_put(&b, id);
+    return put_setting(s, name, buf_str(&b), e);
+}
+
+/* Now, if whoever had it open before died, else as remembered. */
+static int note_interruption(struct store *s, bool now, struct error *e)
+{
+    char text[ID_TEXT + 1] = "";
+    int r = get_setting(s, "interrupted_at", text, sizeof text, e);
+    if (now) s->interrupted_at = clock_utc(s->world);
+    else if (!r && text[0]) id_parse(str_c(text), &s->interrupted_at);
+    return r;
+}
+
+/* Says in the database whether the packs are as the last commit left them. */
+static int mark_clean(struct store *s, bool clean, struct error *e)
+{
     int r = db_begin(s->writer.db, e);
     if (!r) r = put_setting(s, S("clean"), clean ? S("1") : S("0"), e);
-    if (!r) r = put_setting(s, S("last_id"), buf_str(&b), e);
+    if (!r) r = put_id(s, S("last_id"), ids_last(&s->ids), e);
+    if (!r && !clean && s->interrupted_at) r = put_id(s, S("interrupted_at"), s->interrupted_at, e);
     if (!r && clean) r = collect_save(s, e);
     if (!r) r = db_commit(s->writer.db, e);
     if (r) db_rollback(s->writer.db);
@@ -170,6 +187,7 @@ static int open_packs(struct store *s, struct error *e)
     size_t n;
     struct arena *a = arena_new(NULL, 0);
     int r = get_setting(s, "clean", clean, sizeof clean, e);
+    if (!r) r = note_interruption(s, clean[0] == '0', e);
     if (!r) r = known_packs(s, a, &known, &n, e);
     if (!r) r = mark_clean(s, false, e); /* before anything is written to a pack */
     struct error damage = {0}; /* a damaged pack must not keep the others from being read: verify tells */
@@ -177,6 +195,7 @@ static int open_packs(struct store *s, struct error *e)
         r = packs_open(s->world, s->folder, known, n, clean[0] == '1', next_id, s, &s->packs, &s->damaged_packs,
                        &damage);
     if (r && e && damage.code) *e = damage;
+    if (!r && packs_latest(s->packs) > ids_last(&s->ids)) ids_start(&s->ids, 0, packs_latest(s->packs));
     arena_free(a);
     return r;
 }
@@ -190,6 +209,7 @@ static struct store *store_new(struct world *w, const struct store_options *o)
     s->lock = lock_new(w);
     s->hash_key = world_hash_key(w);
     s->keep_expunged_us = o->keep_expunged_us;
+    s->keep_trace_us = o->keep_trace_us ? o->keep_trace_us : SPAN_TRACE_KEPT;
     list_init(&s->jobs);
     list_init(&s->collectors);
     list_init(&s->writer.collect.asked);
@@ -202,10 +222,9 @@ static struct store *store_new(struct world *w, const struct store_options *o)
     rows_init(&wr->rows, s->hash_key);
     wr->arena = arena_new(NULL, 0);
     wr->records = calloc(GROUP_JOBS, sizeof *wr->records);
-    wr->pieces = calloc(GROUP_JOBS, sizeof *wr->pieces);
     wr->jobs = calloc(GROUP_JOBS, sizeof *wr->jobs);
     wr->good = calloc(GROUP_JOBS, sizeof *wr->good);
-    if (!wr->records || !wr->pieces || !wr->jobs || !wr->good) abort();
+    if (!wr->records || !wr->jobs || !wr->good) abort();
     return s;
 }
 
@@ -236,8 +255,8 @@ static void store_free(struct store *s)
     map_free(&s->watched);
     arena_free(w->arena);
     free(w->collect.packs);
+    trace_index_free(&w->index);
     free(w->records);
-    free(w->pieces);
     free(w->jobs);
     free(w->good);
     lock_free(s->lock);
@@ -317,7 +336,8 @@ struct store_stats store_stats(struct store *s)
                               .bytes_collected = s->count.bytes_collected,
                               .damaged_packs = s->damaged_packs,
                               .writes_refused = atomic_load(&s->writes_refused),
-                              .disk_low = space_is_low(s->space)};
+                              .disk_low = space_is_low(s->space),
+                              .interrupted_at = s->interrupted_at};
     directory_unref(d);
     return out;
 }

@@ -29,6 +29,7 @@ struct store_options {
     int readers;             /* read connections, 0 = 2 */
     int64_t low_water_bytes; /* below this much free disk new mail is refused; 0 = WAL cap + LIMIT_MESSAGE + 64 MiB */
     int64_t keep_expunged_us; /* how long letters expunged and accounts removed stay before they are collected */
+    int64_t keep_trace_us;    /* how long rows of the record stay; 0 = SPAN_TRACE_KEPT */
     bool must_exist;         /* ERR_NOT_FOUND instead of making a new store */
 };
 
@@ -86,6 +87,12 @@ FIBER int store_alias_remove(struct store *s, struct address key, const struct a
 FIBER int store_grant_add(struct store *s, int64_t account, struct address key, struct error *e);
 FIBER int store_grant_remove(struct store *s, int64_t account, struct address key, struct error *e);
 
+/* A route, added or replaced: everything but key and side may change. */
+FIBER int store_route_put(struct store *s, const struct directory_route *r, struct error *e);
+FIBER int store_route_remove(struct store *s, bool by_sender, struct str key, struct error *e); /* ERR_NOT_FOUND */
+/* What the owner says of a next hop; neither suspended nor limited: as any other, its row goes. */
+FIBER int store_destination_put(struct store *s, const struct directory_destination *d, struct error *e);
+
 /* Sets a server-wide text setting ("server_secret" …) if it is absent; *value in `a` is what holds afterwards. */
 FIBER int store_setting(struct store *s, struct arena *a, struct str name, struct str if_absent, struct str *value,
                         struct error *e);
@@ -126,13 +133,16 @@ struct delivery { /* one letter into one mailbox */
     uid uid;
 };
 
-enum queue_kind { QUEUE_REMOTE, QUEUE_LOCAL /* a local delivery to be tried again */ };
-struct queued { /* one recipient that waits */
-    uint32_t recipient; /* index into acceptance.recipients */
-    enum queue_kind kind;
-    struct address final;   /* where it goes */
-    struct str next_hop;    /* key the scheduler groups by */
-    utc_us not_before, expires;
+struct queued { /* one recipient that will wait */
+    uint32_t recipient;   /* index into acceptance.recipients */
+    struct address final; /* where it goes */
+    unsigned notify;      /* enum dsn_notify; an alias with several targets takes SUCCESS away (RFC 3461 §5.2.7) */
+    bool forwarded;       /* an alias leads away: its sender is rewritten, and its failure is the alias's */
+    struct str next_hop;  /* key the scheduler groups by */
+    utc_us not_before;    /* 0: at once, which is received_at */
+    utc_us expires;
+    int priority; /* higher first, 0 as a rule */
+    bool leased;  /* relayed straight from memory: its row is due SPAN_QUEUE_LEASE later, for the crash */
 };
 
 struct trace_recipient {
@@ -145,6 +155,7 @@ struct acceptance { /* everything one 250 promises; one commit */
     int64_t id;        /* message id (store_new_id) */
     int64_t session;
     int64_t submitter; /* account, 0 = none */
+    bool authenticated; /* its sender is known: signed in, trusted, or ourselves; failures are told to him */
     utc_us received_at;
     struct reverse_path from;
     bool needs_8bit, needs_utf8;
@@ -163,6 +174,105 @@ struct acceptance { /* everything one 250 promises; one commit */
     int64_t per_hour, per_day;     /* how many those may be, 0 any: else ERR_DENIED, whose text is for the submitter */
 };
 FIBER int store_accept(struct store *s, struct acceptance *a, struct error *e);
+/* Several letters that belong together, the first of them new mail: one commit for all. */
+FIBER int store_accept_all(struct store *s, struct acceptance *v, size_t n, struct error *e);
+
+/* ---- letters on their way out ---- */
+
+struct queue_item { /* a recipient that waits: a row */
+    int64_t message;
+    int32_t number;     /* of the row among the message's */
+    uint32_t recipient; /* index of the RCPT it came from */
+    struct address final, original;
+    struct address sender; /* the letter's, as MAIL said it */
+    struct str orcpt;
+    unsigned notify;
+    bool forwarded, held, warned; /* warned: a delay warning was sent */
+    struct str next_hop;
+    utc_us not_before, due, expires;
+    int attempts;
+    struct str last_reply; /* "host said: 450 4.2.1 text"; empty before the first attempt */
+    int priority;
+};
+
+struct queue_letter { /* what its recipients share */
+    int64_t id, submitter;
+    bool authenticated, needs_8bit, needs_utf8, require_tls;
+    utc_us received_at;
+    struct reverse_path from; /* address, envid, ret */
+    struct str message_id, subject; /* for people; may be empty */
+    struct letter *letter; /* prefix and body, for store_letter_read(); its email is 0 */
+};
+
+struct queue_place { /* a position in the order a read goes by */
+    utc_us due;
+    int64_t message;
+    int32_t number;
+};
+
+struct queue_filter { /* which rows; empty members match all */
+    int64_t message;
+    struct address recipient; /* final or original, a key */
+    struct str domain;        /* of the final address */
+    bool below;               /* domain: and those below it */
+    struct str next_hop;
+    struct address sender;    /* the letter's; a key */
+    bool held_only;
+};
+
+/* Rows with place > after and due <= until, not held, in order of (due, message, number), at most max and 20 ms of
+ * work; *more: there are others. With next_hop ("" is one: of rows to be routed anew): only those of it. STR_NONE: all,
+ * and *next is when the first row with due > until is due, INT64_MAX none.
+ *
+ * (message, number) tells whether the caller has a row at hand already: it is given all the same. A row accepted as
+ * leased is due SPAN_QUEUE_LEASE after its not_before. A page shows things as they were when the read began: what was
+ * settled meanwhile may be in it. */
+FIBER int store_queue_due(struct store *s, struct arena *a, struct str next_hop, struct queue_place after, utc_us until,
+                          size_t max, struct queue_item **out, size_t *n, bool *more, utc_us *next, struct error *e);
+/* Rows by filter, held ones too, in order of (message, number) > after, at most max; after 20 ms of work the page ends
+ * with what it has, if that is anything. */
+FIBER int store_queue_list(struct store *s, struct arena *a, const struct queue_filter *f, struct queue_place after,
+                           size_t max, struct queue_item **out, size_t *n, bool *more, struct error *e);
+/* ERR_NOT_FOUND: nothing of it waits any more. ERR_CORRUPT when its rows cannot be read. */
+FIBER int store_queue_letter(struct store *s, struct arena *a, int64_t message, struct queue_letter *out,
+                             struct error *e);
+
+enum settle { /* what became of a row */
+    SETTLE_GONE,     /* delivered, bounced, expired, removed: the row goes, with the last the letter's */
+    SETTLE_DEFERRED, /* tried in vain: due, last_reply, one attempt more */
+    SETTLE_POSTPONED,/* not tried: due alone */
+    SETTLE_HELD,     /* held, with last_reply saying why */
+    SETTLE_MOVED     /* another next hop; due as it was */
+};
+struct settled {
+    int32_t number;
+    enum settle what;
+    utc_us due;
+    struct str last_reply, next_hop;
+    bool warned; /* a delay warning goes out with this settlement */
+};
+struct settlement { /* of one message, one commit with one row of the record */
+    int64_t message;
+    const struct settled *recipients;
+    size_t n;
+    const struct trace_event *events; /* recipient: index of the RCPT; none: no row */
+    size_t n_events;
+    struct acceptance *letters; /* written about it, in the same commit: reports, warnings */
+    size_t n_letters;
+    bool again; /* it may have been settled before, in a commit that nobody knows of: then nothing is told twice */
+    int result; /* out; rows that are not there any more are passed over */
+    struct error error;
+};
+/* Settles all of them, each its own job of the writer, and waits for all. Goes on when the disk is low. The letters are
+ * written if any of the recipients' rows was still there (or none was named); the row of the record always is, unless
+ * `again`. */
+FIBER void store_settle(struct store *s, struct settlement *v, size_t n);
+
+enum queue_change { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY /* due now */, QUEUE_REMOVE, QUEUE_REROUTE };
+/* Changes all rows that match, in pieces, each with a row of the record per message; `who` for it. Nothing is told to
+ * senders. RELEASE: due now, and expiry counts from now. REROUTE: due now, next hop empty: to be decided anew. */
+FIBER int store_queue_change(struct store *s, const struct queue_filter *f, enum queue_change what, struct str who,
+                             int64_t *changed, struct error *e);
 
 /* How many recipients the account has submitted in the running hour and day, and when each window ends. Any thread, no
  * wait. */
@@ -274,7 +384,8 @@ enum trace_kind {
     TRACE_LOST /* accepted, but the client was gone */,
     TRACE_LOGIN,
     TRACE_LOGIN_FAILED,
-    TRACE_ADMIN
+    TRACE_ADMIN,
+    TRACE_REPORTED /* somebody is told what became of it (number: the report's message id), or nobody (0) */
 };
 struct trace_event {
     utc_us at;
@@ -306,6 +417,21 @@ struct trace_row {
 FIBER int store_trace_read(struct store *s, struct arena *a, int64_t after, int64_t message, size_t max,
                            struct trace_row **out, size_t *n, struct error *e);
 
+/* Looking up messages. Empty members match all; what is given must all match. */
+struct trace_query {
+    struct str address;    /* sender or recipient: "bob@example.org"; a domain alone: "example.org" */
+    struct str message_id; /* with or without <> */
+    struct str subject;    /* words of it, in any case */
+    utc_us since, until;   /* of its arrival; 0 any */
+};
+struct trace_hit { /* the row that tells of a message's arrival, or of its refusal */
+    int64_t seq, message;
+};
+/* The newest that match, newest first, at most max, before seq `before` (0: from the newest). By an index that is kept
+ * behind the commits; what it has not seen yet is looked at itself. */
+FIBER int store_trace_find(struct store *s, struct arena *a, const struct trace_query *q, int64_t before, size_t max,
+                           struct trace_hit **out, size_t *n, struct error *e);
+
 /* ---- health ---- */
 
 struct store_stats {
@@ -313,6 +439,7 @@ struct store_stats {
         queue_rows, accounts, domains, free_bytes, packs_removed, bytes_collected, /* since it was opened */
         damaged_packs; /* files missing, or shorter than a commit remembers, when the store was opened */
     bool writes_refused, disk_low;
+    utc_us interrupted_at; /* opened then after a process that died: what had been under way is not known. 0: never */
 };
 struct store_stats store_stats(struct store *s);
 

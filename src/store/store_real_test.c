@@ -1,5 +1,5 @@
 /* The store with real threads and a real disk: one folder, one store; formats; readers that never rest while letters
- * come in; a mailbox of 100,000; a directory of 100,000. */
+ * come in; letters that come and go; a mailbox of 100,000; a directory of 100,000. */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -204,6 +204,116 @@ static void test_readers_and_the_wal(void **state)
     run_loop(t, check, t);
 }
 
+/* ---- letters that come and go ---- */
+
+enum { SENDERS = 8, CARRIERS = 3, RELAYED = 4000, AT_ONCE = 50 };
+
+struct relay {
+    struct testing *t;
+    int sending, running, sent;
+    int64_t waiting[RELAYED];
+    size_t n_waiting, carried, reports;
+};
+
+static FIBER void send_on(void *arg)
+{
+    struct relay *r = arg;
+    while (r->sent < RELAYED) {
+        r->sent++;
+        int64_t id = queued_accept(r->t, S("Subject: x\r\n\r\n"), TO("far@example.com"));
+        r->waiting[r->n_waiting++] = id;
+    }
+    r->sending--;
+    if (--r->running == 0) loop_stop(loop_self());
+}
+
+/* Every tenth has failed. */
+static FIBER void settle_some(struct relay *r, struct arena *a)
+{
+    static const struct settled gone = {.what = SETTLE_GONE};
+    struct error e = {0};
+    struct settlement v[AT_ONCE];
+    struct letter_out *reports = arena_array(a, AT_ONCE, sizeof *reports);
+    struct trace_event event = {.at = clock_utc(r->t->world), .kind = TRACE_DELIVERED};
+    size_t n = 0;
+    for (; n < AT_ONCE && r->n_waiting > 0; n++) {
+        bool failed = r->carried++ % 10 == 0;
+        v[n] = (struct settlement){.message = r->waiting[--r->n_waiting],
+                                   .recipients = &gone,
+                                   .n = 1,
+                                   .events = &event,
+                                   .n_events = 1,
+                                   .letters = &reports[n].a,
+                                   .n_letters = failed};
+        if (!failed) continue;
+        ok(letter_fill(r->t, a, &reports[n], S("Subject: it failed\r\n\r\n"), 0, &e), &e);
+        r->reports++;
+    }
+    store_settle(r->t->store, v, n);
+    for (size_t i = 0; i < n; i++) ok(v[i].result, &v[i].error);
+}
+
+static FIBER void carry_on(void *arg)
+{
+    struct relay *r = arg;
+    while (r->sending > 0 || r->n_waiting > 0) {
+        struct arena *a = arena_new(NULL, 0);
+        if (r->n_waiting > 0) settle_some(r, a);
+        else fiber_sleep(US_PER_MS);
+        arena_free(a);
+    }
+    if (--r->running == 0) loop_stop(loop_self());
+}
+
+static FIBER void look_on(void *arg)
+{
+    struct relay *r = arg;
+    while (r->sending > 0) {
+        struct error e = {0};
+        struct arena *a = arena_new(NULL, 0);
+        struct queue_item *v;
+        struct queue_letter l;
+        size_t n;
+        bool more;
+        utc_us next;
+        ok(store_queue_due(r->t->store, a, STR_NONE, (struct queue_place){0}, INT64_MAX - 1, 100, &v, &n, &more, &next,
+                           &e),
+           &e);
+        int got = n ? store_queue_letter(r->t->store, a, v[0].message, &l, &e) : 0;
+        assert_true(got == 0 || got == ERR_NOT_FOUND); /* settled meanwhile */
+        arena_free(a);
+    }
+    if (--r->running == 0) loop_stop(loop_self());
+}
+
+static FIBER void relay(void *arg)
+{
+    struct relay *r = arg;
+    r->sending = SENDERS;
+    r->running = SENDERS + CARRIERS + 1;
+    for (int i = 0; i < SENDERS; i++) fiber_spawn(loop_scope(loop_self()), send_on, r);
+    for (int i = 0; i < CARRIERS; i++) fiber_spawn(loop_scope(loop_self()), carry_on, r);
+    fiber_spawn(loop_scope(loop_self()), look_on, r);
+}
+
+static void test_relay(void **state)
+{
+    struct testing *t = *state;
+    struct relay *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    r->t = t;
+    run_loop(t, make_account, t);
+    run_loop(t, relay, r);
+    struct store_stats s = store_stats(t->store);
+    print_message("%d letters, %lld groups, %.2f rows a letter\n", RELAYED, (long long)s.groups,
+                  (double)s.row_writes / RELAYED);
+    assert_int_equal(s.queue_rows, 0);
+    assert_int_equal(s.messages, r->reports);
+    assert_true(r->reports > 0);
+    run_loop(t, check, t);
+    free(r);
+}
+
 /* ---- a mailbox of 100,000 ---- */
 
 enum { ENTRIES = 100000 };
@@ -275,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_newer_format, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_short_pack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_readers_and_the_wal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_relay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_mailbox, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

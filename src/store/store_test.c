@@ -85,9 +85,8 @@ static FIBER void several_recipients(void *arg)
                                               .notify = DSN_NOTIFY_FAILURE,
                                               .orcpt = S("rfc822;far@example.com")}}};
     struct queued q = {.recipient = 2,
-                       .kind = QUEUE_REMOTE,
                        .final = {S("far"), S("example.com")},
-                       .next_hop = S("mx:example.com"),
+                       .next_hop = S("example.com"),
                        .expires = DAYS(5)};
     l.a.deliveries = d;
     l.a.n_deliveries = 2;

@@ -175,6 +175,109 @@ TESTING FIBER int letter_accept(struct testing *t, struct str text, uint64_t mes
     return r;
 }
 
+/* ---- letters that wait ---- */
+
+enum { QUEUED_MOST = 8 };
+
+struct queued_out { /* a letter for recipients elsewhere, each to wait for its domain's next hop */
+    struct letter_out l;
+    struct trace_recipient to[QUEUED_MOST];
+    struct queued q[QUEUED_MOST];
+    struct trace_event event;
+};
+
+static inline struct address address_of(const char *text)
+{
+    struct address a;
+    str_cut(str_c(text), '@', &a.local, &a.domain);
+    return a;
+}
+
+#define TO(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* to: "far@example.com", up to QUEUED_MOST, NULL after the last: TO(…). */
+TESTING FIBER int queued_fill(struct testing *t, struct arena *a, struct queued_out *o, struct str text,
+                              const char *const *to, struct error *e)
+{
+    int r = letter_fill(t, a, &o->l, text, 0, e);
+    struct acceptance *l = &o->l.a;
+    l->n_deliveries = 0;
+    l->n_recipients = 0;
+    for (; !r && to[l->n_recipients]; l->n_recipients++) {
+        size_t i = l->n_recipients;
+        o->to[i] = (struct trace_recipient){.path = {.address = address_of(to[i]), .orcpt = STR_NONE}};
+        o->q[i] = (struct queued){.recipient = (uint32_t)i,
+                                  .final = o->to[i].path.address,
+                                  .next_hop = o->to[i].path.address.domain,
+                                  .not_before = l->received_at,
+                                  .expires = l->received_at + DAYS(5)};
+    }
+    o->event = (struct trace_event){.at = l->received_at, .kind = TRACE_ACCEPTED, .recipient = -1};
+    l->recipients = o->to;
+    l->queue = o->q;
+    l->n_queue = l->n_recipients;
+    l->events = &o->event;
+    l->n_events = 1;
+    return r;
+}
+
+/* Accepts one; its message id. */
+TESTING FIBER int64_t queued_accept(struct testing *t, struct str text, const char *const *to)
+{
+    struct error e = {0};
+    struct arena *a = arena_new(NULL, 0);
+    struct queued_out o;
+    ok(queued_fill(t, a, &o, text, to, &e), &e);
+    ok(store_accept(t->store, &o.l.a, &e), &e);
+    arena_free(a);
+    return o.l.a.id;
+}
+
+/* All rows that match, held ones too. */
+TESTING FIBER struct queue_item *queue_all(struct testing *t, const struct queue_filter *f, size_t *n)
+{
+    struct error e = {0};
+    struct queue_item *v;
+    bool more;
+    ok(store_queue_list(t->store, t->arena, f, (struct queue_place){0}, 100000, &v, n, &more, &e), &e);
+    assert_false(more);
+    return v;
+}
+
+/* The one row of a message. */
+TESTING FIBER struct queue_item queue_only(struct testing *t, int64_t message)
+{
+    size_t n;
+    struct queue_item *v = queue_all(t, &(struct queue_filter){.message = message}, &n);
+    assert_int_equal(n, 1);
+    return v[0];
+}
+
+/* A page of what is due. */
+TESTING FIBER struct queue_item *queue_due(struct testing *t, const char *hop, struct queue_place after, utc_us until,
+                                           size_t max, size_t *n, bool *more, utc_us *next)
+{
+    struct error e = {0};
+    struct queue_item *v;
+    ok(store_queue_due(t->store, t->arena, *hop ? str_c(hop) : STR_NONE, after, until, max, &v, n, more, next, &e), &e);
+    return v;
+}
+
+/* A simulated node is not infinitely fast. */
+TESTING void assert_about(utc_us a, utc_us b)
+{
+    if (a < b || a > b + SECONDS(1)) fail_msg("%lld, not %lld", (long long)a, (long long)b);
+}
+
+/* Settles one row; the result. */
+TESTING FIBER int queue_settle(struct testing *t, int64_t message, struct settled d, struct str words)
+{
+    struct trace_event event = {.at = clock_utc(t->world), .kind = TRACE_ATTEMPT, .text = words};
+    struct settlement v = {.message = message, .recipients = &d, .n = 1, .events = &event, .n_events = 1};
+    store_settle(t->store, &v, 1);
+    return v.result;
+}
+
 /* All entries of a mailbox, with sizes. */
 TESTING FIBER struct entry *entries_of(struct testing *t, int64_t mailbox, size_t *n)
 {

@@ -1,6 +1,6 @@
-/* Checking everything (penny verify): pages, foreign keys, counters against entries, bodies against their digests, the
- * chain of the record. Each step is a read of its own, so that mail goes on meanwhile; what it finds is told by the
- * fiber that asked. */
+/* Checking everything (penny verify): pages, foreign keys, counters against entries, the queue, bodies against their
+ * digests, the chain of the record. Each step is a read of its own, so that mail goes on meanwhile; what it finds is
+ * told by the fiber that asked. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,6 +215,28 @@ static int check_trace(struct store *s, struct db *db, void *arg, struct error *
     return r;
 }
 
+/* ---- what waits ---- */
+
+static int check_queue(struct store *s, struct db *db, void *arg, struct error *e)
+{
+    (void)s;
+    struct verify *v = arg;
+    struct query q = db_query(db, SQL_CHECK_QUEUE);
+    q_int(&q, v->after);
+    q_int(&q, PAGE);
+    int r, n = 0;
+    for (; (r = q_row(&q, e)) > 0; n++) {
+        v->after = q_get_int(&q, 0);
+        v->seen++;
+        if (q_get_int(&q, 1) != q_get_int(&q, 2))
+            found(v, "queue: message %lld counts %lld octets, has %lld", (long long)v->after,
+                  (long long)q_get_int(&q, 1), (long long)q_get_int(&q, 2));
+        if (!q_get_int(&q, 3)) found(v, "queue: message %lld waits for nobody", (long long)v->after);
+    }
+    v->end = n < PAGE;
+    return r;
+}
+
 /* ---- bodies ---- */
 
 static int page_of_bodies(struct store *s, struct db *db, void *arg, struct error *e)
@@ -340,6 +362,7 @@ FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, con
     if (!r) tell(arg, "pages and references checked", false);
     if (!r) r = pages(s, &v, "accounts", false, check_account, e);
     if (!r) r = pages(s, &v, "rows of the record", false, check_trace, e);
+    if (!r) r = pages(s, &v, "messages that wait", false, check_queue, e);
     if (!r) r = pages(s, &v, "bodies", bodies, page_of_bodies, e);
     if (!r && bodies) {
         v.seen = 0;

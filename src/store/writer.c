@@ -31,30 +31,44 @@ bool disk_is_low(struct store *s)
 /* At the end of the loop's turn, so that the jobs of one turn are one group. */
 static void hand_over(struct post *turn) { lane_wake(list_entry(turn, struct job, turn)->store->lane); }
 
-static FIBER int wait_in(struct list *list, struct job *j, struct error *e)
+/* Puts the jobs on the list, with one wake, and sleeps until all are done. */
+static FIBER void wait_in(struct store *s, struct list *list, struct job *v, size_t n)
 {
-    lock_take(j->store->lock);
-    list_push(list, &j->link);
-    lock_give(j->store->lock);
-    loop_post(j->loop, &j->turn);
-    while (!j->done) fiber_park_whatever(); /* what was handed over cannot be recalled */
-    if (j->result < 0 && e) *e = j->error;
-    return j->result;
+    for (size_t i = 0; i < n; i++) {
+        v[i].store = s;
+        v[i].fiber = fiber_self();
+        v[i].loop = loop_self();
+        v[i].turn.fn = hand_over;
+        v[i].post.fn = group_done;
+    }
+    lock_take(s->lock);
+    for (size_t i = 0; i < n; i++) list_push(list, &v[i].link);
+    lock_give(s->lock);
+    loop_post(v->loop, &v->turn);
+    for (size_t i = 0; i < n; i++)
+        while (!v[i].done) fiber_park_whatever(); /* what was handed over cannot be recalled */
 }
 
 FIBER int store_job(struct store *s, const struct job_kind *kind, void *args, int64_t bytes, struct error *e)
 {
-    struct job j = {.store = s, .kind = kind, .args = args, .bytes = bytes, .fiber = fiber_self(), .loop = loop_self(),
-                    .turn.fn = hand_over, .post.fn = group_done};
+    struct job j = {.kind = kind, .args = args, .bytes = bytes};
     if (kind->new_mail && disk_is_low(s)) return error_set(e, ERR_NO_SPACE, "the disk is nearly full");
-    return wait_in(&s->jobs, &j, e);
+    wait_in(s, &s->jobs, &j, 1);
+    if (j.result < 0 && e) *e = j.error;
+    return j.result;
+}
+
+FIBER void store_jobs(struct store *s, struct job *v, size_t n)
+{
+    if (n > 0) wait_in(s, &s->jobs, v, n);
 }
 
 FIBER int store_collect(struct store *s, struct error *e)
 {
-    struct job j = {.store = s, .fiber = fiber_self(), .loop = loop_self(), .turn.fn = hand_over,
-                    .post.fn = group_done};
-    return wait_in(&s->collectors, &j, e);
+    struct job j = {0};
+    wait_in(s, &s->collectors, &j, 1);
+    if (j.result < 0 && e) *e = j.error;
+    return j.result;
 }
 
 /* Wakes the fibers of jobs that are done, one post for each loop. */
@@ -270,6 +284,7 @@ static bool collect(struct store *s, bool idle)
     if (w->collect.phase == COLLECT_IDLE) collect_ask(s);
     int r;
     struct error e = {0};
+    mono_us begun = clock_mono(s->world);
     for (bool again = true; again;) {
         struct collect before = w->collect;
         bool moving = before.phase == COLLECT_MOVE;
@@ -283,9 +298,40 @@ static bool collect(struct store *s, bool idle)
         if (again) collect_again(s, &before);
     }
     if (!r) collect_committed(s);
+    w->collect.took += clock_mono(s->world) - begun;
     if (!r && w->collect.phase == COLLECT_IDLE && w->collect.left)
         r = error_set(&e, ERR_NO_SPACE, "no room to compact");
     if (r || w->collect.phase == COLLECT_IDLE) collect_done(s, r, &e);
+    return true;
+}
+
+/* ---- the record's index and age ---- */
+
+static int in_transaction(struct store *s, int (*fn)(struct store *s, struct error *e), struct error *e)
+{
+    arena_reset(s->writer.arena);
+    int r = writer_begin(s, e);
+    if (!r) r = fn(s, e);
+    if (!r) return commit(s, e);
+    roll_back(s);
+    return r;
+}
+
+/* A piece of the work on the record that no commit waits for. True: there was one. */
+static bool keep_record(struct store *s, bool idle)
+{
+    struct trace_index *x = &s->writer.index;
+    bool behind = trace_index_is_behind(s), old = idle && !s->verifying && trace_is_old(s);
+    if (atomic_load(&s->closing) || (!behind && !old)) return false;
+    if (!idle && (s->writer.held_back || ++x->groups_passed < COLLECT_PASSES)) return false;
+    struct error e = {0};
+    x->groups_passed = 0;
+    int r = behind ? trace_index_gather(s, &e) : in_transaction(s, trace_forget, &e);
+    if (!r && trace_index_is_full(x)) {
+        r = in_transaction(s, trace_index_write, &e);
+        if (!r) trace_index_written(s);
+    }
+    if (r) trace_index_failed(s);
     return true;
 }
 
@@ -383,9 +429,11 @@ static size_t one_group(struct store *s)
     for (size_t i = 0; i < n; i++)
         if (jobs[i]->result == 0) good[n_good++] = jobs[i];
     size_t ran = run_group(s, good, n_good);
-    for (size_t i = 0; i < ran; i++)
-        if (good[i]->kind == &accept_job && (good[i]->result == 0 || good[i]->result == ERR_UNKNOWN))
-            accept_committed(s, good[i]);
+    for (size_t i = 0; i < ran; i++) {
+        const struct job *j = good[i];
+        if (j->kind->committed && (j->result == 0 || j->result == ERR_UNKNOWN))
+            j->kind->committed(s, j->args, j->result == 0);
+    }
     w->held_back = ran < n_good;
     if (w->held_back) give_back(s, good + ran, n_good - ran);
     size_t over = 0;
@@ -416,7 +464,7 @@ void writer_run(void *store)
         atomic_store(&s->count.statements, db.statements);
         atomic_store(&s->count.row_writes, db.row_writes);
         checkpoint(s);
-        if (collect(s, !more)) continue;
+        if (collect(s, !more) || keep_record(s, !more)) continue;
         if (!more) {
             space_check(s->space, 0);
             return;
