@@ -20,7 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena *a = arena_new(NULL, 0);
     struct smtp_command c = smtp_parse(a, arena_str(a, str_of(data, size)));
     if (c.error.code && (c.error.code < 500 || !c.error.text)) abort();
-    if (!c.error.code && c.verb == SMTP_MAIL) check_address(a, c.from.address);
+    if (!c.error.code && c.verb == SMTP_MAIL) {
+        check_address(a, c.from.address);
+        if (c.from.hold_for < 0 || c.from.hold_until < 0 || (c.from.hold_for && c.from.hold_until)) abort();
+    }
     if (!c.error.code && c.verb == SMTP_RCPT) check_address(a, c.to.address);
     arena_free(a);
     return 0;

@@ -35,9 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t end = str_starts(in, S(".\r\n")) ? 3 : str_find(in, S("\r\n.\r\n")) + 5;
         if (smtp_data_ended(&whole) != (end <= in.n) || (end <= in.n && taken != end)) abort();
     }
-    struct smtp_stuffer w = {0};
+    struct smtp_stuffer w = {0}, looked_at = {0};
+    bool needless = smtp_stuff_needless(&looked_at, in);
     smtp_stuff(&w, str_head(in, size / 2), &wire);
     smtp_stuff(&w, str_skip(in, size / 2), &wire);
+    if (needless && (!str_eq(buf_str(&wire), in) || looked_at.state != w.state)) abort();
     smtp_stuff_end(&w, &wire);
     struct smtp_data reader = smtp_data_new(true, false);
     if (decode(&reader, buf_str(&wire), wire.n, &back) != wire.n || !smtp_data_ended(&reader) || reader.bare_newlines)

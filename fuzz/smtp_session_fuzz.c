@@ -9,7 +9,8 @@
 #define FUZZED_KIND SMTP_RELAY
 #endif
 
-enum { SUBMISSION = 1, PLAINTEXT = 2, TRUSTED = 4, PROXY = 8, GREETED = 16, EXPANDS = 32 }; /* bits of the first byte */
+/* bits of the first byte */
+enum { SUBMISSION = 1, PLAINTEXT = 2, TRUSTED = 4, PROXY = 8, GREETED = 16, EXPANDS = 32, RARE = 64 };
 
 struct fuzz {
     struct str input;
@@ -62,6 +63,10 @@ static void set_up(struct fuzz *f, struct world *w)
     r->trusted = f->how & TRUSTED;
     r->proxy = f->how & PROXY;
     if (f->how & EXPANDS) r->policy.expn = rig_expn;
+    if (f->how & RARE) {
+        r->policy.etrn = rig_etrn;
+        r->service.hold_max = 86400;
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -96,7 +96,8 @@ int admin_address(struct answer *a, struct str text, struct address *shown, stru
 static const struct admin_op *find_op(struct str name)
 {
     static const struct admin_op *const all[] = {admin_domain_ops, admin_account_ops, admin_alias_ops,
-                                                 admin_health_ops};
+                                                 admin_health_ops, admin_trace_ops,   admin_queue_ops,
+                                                 admin_hop_ops,    admin_route_ops,   admin_explain_ops};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const struct admin_op *op = all[i]; op->name; op++)
             if (str_eq(name, str_c(op->name))) return op;
@@ -113,10 +114,10 @@ static void put_on_record(const struct admin *admin, const struct admin_op *op, 
     store_trace(admin->store, 0, 0, &event, 1);
 }
 
-FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str request,
+FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str who, struct str request,
                         FIBER int (*send)(void *arg, struct str line), void *arg)
 {
-    struct answer a = {.send = send, .arg = arg, .arena = scratch, .line = buf_in(scratch, ANSWER_LINE)};
+    struct answer a = {.send = send, .arg = arg, .arena = scratch, .who = who, .line = buf_in(scratch, ANSWER_LINE)};
     a.done = JSON(buf_in(scratch, 64 << 10));
     json_put_object(&a.done, NULL);
     json_put_object(&a.done, "done");
@@ -142,18 +143,41 @@ static FIBER int send_to_stream(void *arg, struct str line)
     return e ? e : stream_write(s, S("\n"));
 }
 
-static bool may_ask(struct stream *s)
+struct user_lookup {
+    int64_t uid;
+    struct process_user user;
+    int result;
+};
+
+static void look_up(void *arg)
+{
+    struct user_lookup *l = arg;
+    l->result = process_user_by_id(l->uid, &l->user);
+}
+
+FIBER struct str admin_user_name(struct arena *a, int64_t user)
+{
+    if (user == 0) return S("root");
+    struct user_lookup l = {.uid = user};
+    offload(look_up, &l);
+    return l.result ? arena_printf(a, "user %lld", (long long)user) : arena_str(a, str_c(l.user.name));
+}
+
+static bool may_ask(struct stream *s, int64_t *user)
 {
     struct peer_credentials who;
     if (stream_peer_credentials(s, &who) != 0) return false;
+    *user = who.uid;
     return who.uid == 0 || who.uid == process_uid();
 }
 
 FIBER void admin_serve(struct stream *s, void *arg)
 {
     const struct admin *admin = arg;
-    struct arena *scratch = arena_new(NULL, 0);
-    bool may = may_ask(s);
+    struct arena *own = arena_new(NULL, 0), *scratch = arena_new(own, 0);
+    int64_t user = -1;
+    bool may = may_ask(s, &user);
+    struct str who = may ? admin_user_name(own, user) : STR_NONE;
     stream_lenient(s, true);
     for (;;) {
         struct str request;
@@ -165,9 +189,9 @@ FIBER void admin_serve(struct stream *s, void *arg)
             send_to_stream(s, S("{\"error\":{\"code\":-11,\"text\":\"only root and the server's own user may ask\"}}"));
             break;
         }
-        admin_answer(admin, scratch, request, send_to_stream, s);
+        admin_answer(admin, scratch, who, request, send_to_stream, s);
         arena_reset(scratch);
     }
-    arena_free(scratch);
+    arena_free(own);
     stream_close(s);
 }

@@ -27,14 +27,15 @@ struct answer {
     FIBER int (*send)(void *arg, struct str line); /* without its end; an error ends the request */
     void *arg;
     struct arena *arena; /* of the request */
+    struct str who;      /* asks: for the record */
     struct buf *line;    /* being written */
     struct json json;    /* into it */
     int failed;          /* what send said */
     struct json done;    /* members of the last line, for the operation to write */
 };
 
-/* Answers one request; scratch is the caller's to reset afterwards. */
-FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str request,
+/* Answers one request; scratch is the caller's to reset afterwards. who: asks, a user's name. */
+FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str who, struct str request,
                         FIBER int (*send)(void *arg, struct str line), void *arg);
 
 /* Serves a connection of the socket; arg: struct admin. */
@@ -56,10 +57,16 @@ struct admin_op {
     const char *about; /* for operations that change something: the member that names what; they are put on record */
 };
 /* NULL name ends each */
-extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[], admin_health_ops[];
+extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[], admin_health_ops[],
+    admin_trace_ops[], admin_queue_ops[], admin_hop_ops[], admin_route_ops[], admin_explain_ops[];
+
+/* Who a user of this machine is: his name, else "user 1000"; in `a`. */
+FIBER struct str admin_user_name(struct arena *a, int64_t user);
 
 /* Members as values, in the request's arena. 0, or ERR_SYNTAX with a sentence. */
 int admin_domain(struct answer *a, const json_t *request, const char *member, struct str *key, struct error *e);
 int admin_address(struct answer *a, struct str text, struct address *shown, struct address *key, struct error *e);
+/* A next hop's key as people type it: a domain in any case, a route's target, or what `penny queue hops` shows. */
+int admin_hop(struct answer *a, struct str text, struct str *key, struct error *e);
 
 #endif

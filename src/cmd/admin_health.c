@@ -1,8 +1,7 @@
-/* Requests about the state of things: status, verify, trace. */
+/* Requests about the state of things: status, verify. */
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/codec.h"
 #include "cmd/admin.h"
 #include "cmd/server.h"
 
@@ -145,128 +144,5 @@ static FIBER int verify(const struct admin *admin, const json_t *request, struct
     return 0;
 }
 
-/* ---- trace ---- */
-
-static const char *kind_name(enum trace_kind k)
-{
-    static const char *const names[] = {
-        [TRACE_RECEIVED] = "received", [TRACE_ACCEPTED] = "accepted",         [TRACE_ROUTED] = "routed",
-        [TRACE_ATTEMPT] = "attempt",   [TRACE_DEFERRED] = "deferred",         [TRACE_DELIVERED] = "delivered",
-        [TRACE_BOUNCED] = "bounced",   [TRACE_EXPIRED] = "expired",           [TRACE_HELD] = "held",
-        [TRACE_REFUSED] = "refused",   [TRACE_REFUSED_MANY] = "refused many", [TRACE_LOST] = "lost",
-        [TRACE_LOGIN] = "login", [TRACE_LOGIN_FAILED] = "login failed", [TRACE_ADMIN] = "admin",
-    };
-    size_t n = sizeof names / sizeof *names;
-    return (size_t)k < n && names[k] ? names[k] : "event";
-}
-
-static void put_unless_empty(struct json *j, const char *name, struct str value)
-{
-    if (value.n) json_put_str(j, name, value);
-}
-
-static void put_event(struct json *j, struct arena *a, const struct trace_event *t)
-{
-    char room[64];
-    struct buf text = BUF_OVER(room);
-    json_put_object(j, NULL);
-    json_put_time(j, "at", t->at);
-    json_put_str(j, "event", str_c(kind_name(t->kind)));
-    if (t->recipient >= 0) json_put_int(j, "recipient", t->recipient);
-    if (t->peer.family) {
-        ip_put(&text, t->peer);
-        json_put_str(j, "peer", buf_str(&text));
-    }
-    put_unless_empty(j, "host", t->host);
-    put_unless_empty(j, "tls", t->tls);
-    put_unless_empty(j, "address", t->address);
-    if (t->code) json_put_int(j, "code", t->code);
-    if (t->status.class)
-        json_put_str(j, "status", arena_printf(a, "%u.%u.%u", t->status.class, t->status.subject, t->status.detail));
-    put_unless_empty(j, "text", t->text);
-    if (t->number) json_put_int(j, "number", t->number);
-    json_put_end(j, '}');
-}
-
-static FIBER int put_row(struct answer *a, struct arena *page, const struct trace_row *row)
-{
-    struct json *j = answer_row(a);
-    json_put_int(j, "seq", row->seq);
-    json_put_time(j, "at", row->at);
-    json_put_id(j, "message", row->message);
-    json_put_id(j, "session", row->session);
-    put_unless_empty(j, "from", row->sender);
-    put_unless_empty(j, "subject", row->subject);
-    put_unless_empty(j, "message_id", row->message_id);
-    json_put_array(j, "recipients");
-    for (size_t i = 0; i < row->n_recipients; i++) {
-        json_put_object(j, NULL);
-        json_put_str(j, "to", address_str(page, row->recipients[i].path.address));
-        if (!address_is_null(row->recipients[i].final))
-            json_put_str(j, "final", address_str(page, row->recipients[i].final));
-        json_put_end(j, '}');
-    }
-    json_put_end(j, ']');
-    json_put_array(j, "events");
-    for (size_t i = 0; i < row->n_events; i++) put_event(j, page, &row->events[i]);
-    json_put_end(j, ']');
-    return answer_send(a);
-}
-
-/* Is there a row behind `seq`? The first one's seq, 0 if there is none. */
-static FIBER int first_after(const struct admin *admin, struct arena *page, int64_t seq, int64_t *first,
-                             struct error *e)
-{
-    struct trace_row *row;
-    size_t n;
-    arena_reset(page);
-    int error = store_trace_read(admin->store, page, seq, 0, 1, &row, &n, e);
-    *first = !error && n ? row[0].seq : 0;
-    return error;
-}
-
-/* The seq of the last row: rows have no gaps but those at the beginning, so it is found by halving. */
-static FIBER int last_seq(const struct admin *admin, struct arena *page, int64_t *last, struct error *e)
-{
-    int64_t have, seen, step = 1;
-    int error = first_after(admin, page, 0, &have, e);
-    for (seen = have; !error && seen; step *= 2) {
-        have = seen;
-        error = first_after(admin, page, have + step - 1, &seen, e);
-    }
-    while (!error && step > 0) {
-        error = first_after(admin, page, have + step - 1, &seen, e);
-        if (seen) have = seen;
-        else step /= 2;
-    }
-    *last = have;
-    return error;
-}
-
-static FIBER int trace(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
-{
-    enum { PAGE = 100 };
-    int64_t message = 0, after = 0, last = request_int(request, "last", 20);
-    struct str id = request_text(request, "message");
-    if (!str_is_none(id) && id_parse(id, &message) != 0)
-        return error_set(e, ERR_SYNTAX, "\"%.*s\" is no message's id", STR_FMT(str_head(id, 40)));
-    struct arena *page = arena_new(a->arena, 0);
-    int error = message ? 0 : last_seq(admin, page, &after, e);
-    if (!message) after = after > last ? after - last : 0;
-    size_t n = 1, rows = 0;
-    while (!error && n > 0 && !a->failed) {
-        struct trace_row *row;
-        arena_reset(page);
-        error = store_trace_read(admin->store, page, after, message, PAGE, &row, &n, e);
-        for (size_t i = 0; !error && i < n && !a->failed; i++) put_row(a, page, &row[i]);
-        if (!error && n) after = row[n - 1].seq;
-        rows += error ? 0 : n;
-    }
-    arena_free(page);
-    if (!error && message && rows == 0)
-        return error_set(e, ERR_NOT_FOUND, "nothing is known of message %.*s", STR_FMT(id));
-    return error;
-}
-
 const struct admin_op admin_health_ops[] = {
-    {"status", status, NULL}, {"verify", verify, NULL}, {"trace", trace, NULL}, {0}};
+    {"status", status, NULL}, {"verify", verify, NULL}, {0}};

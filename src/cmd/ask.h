@@ -13,6 +13,7 @@ struct ask {
     bool rows;                    /* are there any to be shown? */
     void (*done)(struct ask *q, const json_t *facts); /* may be NULL */
     void (*row)(struct ask *q, struct str row);       /* instead of a listing; may be NULL */
+    void *arg;                    /* of the two */
     const char *said;             /* printed when it is done, unless --json */
 
     /* while it runs */

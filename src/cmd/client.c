@@ -142,7 +142,8 @@ FIBER int client_ask(struct client *c, struct str request, const struct client_l
     c->result = 0;
     c->ended = false;
     if (c->stream) return ask_server(c, request, e);
-    admin_answer(&c->admin, c->scratch, request, take_line, c);
+    struct str who = admin_user_name(c->scratch, process_uid());
+    admin_answer(&c->admin, c->scratch, who, request, take_line, c);
     arena_reset(c->scratch);
     return c->result;
 }

@@ -18,13 +18,27 @@ const struct command commands[] = {
      "the people whose mail we keep", "penny-account"},
     {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",
      "addresses that stand for others", "penny-alias"},
-    {"trace", command_trace, "[MESSAGE] [--last N] [--json]", "what became of a letter", "penny-trace"},
+    {"route", command_route,
+     "add (DOMAIN | *.DOMAIN | \"*\" | --sender ADDRESS|DOMAIN) TARGET [--tls may|none|encrypt|verify] "
+     "[--user USER --password-stdin] [--accept] | list | show KEY | remove KEY | test ADDRESS [--from SENDER]",
+     "where mail for other domains goes", "penny-route"},
+    {"queue", command_queue,
+     "[list] [--to ADDRESS] [--from ADDRESS] [--domain DOMAIN] [--hop HOP] [--held] | show ID | "
+     "(retry | hold | release | reroute | remove [--yes]) (ID... | --to ADDRESS | --from ADDRESS | --domain DOMAIN | "
+     "--hop HOP | --held | --all) | hops | suspend HOP | resume HOP | limit HOP (N/hour | none)",
+     "what waits to be sent on, and why", "penny-queue"},
+    {"trace", command_trace,
+     "[ID | ADDRESS | DOMAIN | <MESSAGE-ID>] [--address ADDRESS] [--message-id ID] [--subject WORDS] [--since TIME] "
+     "[--until TIME] [--last N] [--json]",
+     "what became of a letter", "penny-trace"},
     {"verify", command_verify, "[--bodies] [--json]", "is everything in the store whole?", "penny-verify"},
     {"send", command_send,
      "--from ADDRESS --to ADDRESS... [--cc ADDRESS]... [--bcc ADDRESS]... [--subject TEXT] [--attach FILE]... "
      "[--html FILE] [--charset NAME] [--header 'NAME: TEXT']... [--server HOST:PORT] [--tls implicit|starttls|none] "
      "[--user NAME] [--password-stdin | --password-file FILE] [--insecure] [--print] < TEXT",
      "write and submit a letter", "penny-send"},
+    {"sendmail", command_sendmail, "[-t] [-i] [-f SENDER] [-F NAME] [-bs | -bp | -q] [RECIPIENT...] < LETTER",
+     "hand in a letter as programs do", "penny-sendmail"},
     {"config", command_config, "check | sample", "is the configuration right; what could stand in it", "penny.conf"},
     {"help", command_help, "[COMMAND]", "the manual", "penny"},
     {0},

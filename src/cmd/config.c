@@ -52,6 +52,19 @@ static const struct conf_setting resolver_table[] = {
 static const struct conf_setting relay_table[] = {
     {INT(config_relay, port, "25", 1, 65535, "The port at which mail exchangers listen.")},
     {YES_NO(config_relay, loopback, "no", "May a mail exchanger be a loopback address? For tests.")},
+    {INT(config_relay, connections, "200", 1, 100000, "Connections to other hosts at once.")},
+    {INT(config_relay, window, "20", 1, 10000, "Connections to one next hop at once.")},
+    {LIST(config_relay, source, config_check_source,
+          "Addresses to send from, one of IPv4 and one of IPv6 (default: the system's choice).")},
+    {0},
+};
+static const struct conf_setting sendmail_table[] = {
+    {TEXT(
+        config_sendmail, socket, NULL, NULL,
+        "The socket at which users of this machine hand in letters by sendmail(1) (default: sendmail.sock in the data "
+        "folder, where only the server's user gets at it). Its folder's permissions say who may.")},
+    {TEXT(config_sendmail, domain, NULL, config_check_domain,
+          "What is put behind addresses without a domain (default: the hostname).")},
     {0},
 };
 static const struct conf_setting limits_table[] = {
@@ -92,6 +105,10 @@ const struct conf_setting config_table[] = {
      .check = config_check_listen},
     {BLOCK(config, resolver, resolver_table, "Who answers questions about DNS.")},
     {BLOCK(config, relay, relay_table, "How mail leaves for other hosts.")},
+    {BLOCK(config, sendmail, sendmail_table, "Letters of programs on this machine.")},
+    {LIST(config, public_addresses, config_check_addresses,
+          "Addresses under which others reach this machine, when they are not its own (behind a translating router): a "
+          "mail exchanger there is ourselves. Read again on SIGHUP.")},
     {LIST(config, trusted, config_check_prefixes,
           "Clients that may send without a password, \"10.1.0.0/16\". Read again on SIGHUP.")},
     {LIST(config, plaintext_auth, config_check_prefixes, "Clients that may log in without TLS. Read again on SIGHUP.")},
@@ -156,6 +173,17 @@ static int complete(struct arena *a, const char *name, const char *folder, struc
         return error_set(e, ERR_CONFIG, "%s: the hostname is missing (hostname = \"mail.example.org\")", name);
     domain_key(a, c->hostname, &c->hostname_key);
     c->data = absolute(a, folder, c->data);
+    c->sendmail.socket = absolute(a, folder, c->sendmail.socket);
+    c->local_socket = c->sendmail.socket;
+    if (c->local_socket.n == 0) c->local_socket = arena_printf(a, "%.*s/sendmail.sock", STR_FMT(c->data));
+    domain_key(a, c->sendmail.domain.n ? c->sendmail.domain : c->hostname, &c->local_domain);
+    c->own_addresses = arena_array(a, c->public_addresses.n, sizeof *c->own_addresses);
+    for (size_t i = 0; i < c->public_addresses.n; i++) ip_parse(c->public_addresses.v[i], &c->own_addresses[i]);
+    for (size_t i = 0; i < c->relay.source.n; i++) {
+        struct ip ip;
+        ip_parse(c->relay.source.v[i], &ip);
+        c->relay_source[ip.family == 6] = ip;
+    }
     c->tls.certificate = absolute(a, folder, c->tls.certificate);
     c->tls.key = absolute(a, folder, c->tls.key);
     c->trusted_prefixes = prefixes_of(a, &c->trusted);
@@ -192,10 +220,18 @@ int config_read(struct arena *a, const char *path, struct config *out, struct er
     return complete(a, path, folder, out, e);
 }
 
+const char *config_find_standard(void) { return "/etc/penny/penny.conf"; }
+
+const char *config_find_system(void)
+{
+    const char *said = getenv("PENNY_CONFIG");
+    return said && *said ? said : config_find_standard();
+}
+
 const char *config_find(const char *named)
 {
-    static const char standard[] = "/etc/penny/penny.conf", here[] = "./penny.conf";
-    const char *said = named ? named : getenv("PENNY_CONFIG");
+    static const char here[] = "./penny.conf";
+    const char *said = named && *named ? named : getenv("PENNY_CONFIG");
     if (said && *said) return said;
-    return access(here, F_OK) == 0 ? here : standard;
+    return access(here, F_OK) == 0 ? here : config_find_system();
 }

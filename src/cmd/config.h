@@ -52,7 +52,13 @@ struct config {
     struct config_relay {
         int64_t port;
         bool loopback;
+        int64_t connections, window;
+        struct conf_list source;
     } relay;
+    struct config_sendmail {
+        struct str socket, domain;
+    } sendmail;
+    struct conf_list public_addresses;
     struct conf_list trusted, plaintext_auth;
     struct config_limits {
         int64_t message_size, recipients, recipients_submission, per_hour, per_day;
@@ -70,8 +76,11 @@ struct config {
     /* what follows from it */
     struct str file;         /* absolute */
     struct str hostname_key; /* as A-label */
+    struct str local_socket, local_domain; /* of sendmail: as set, or as they are otherwise; the domain is a key */
     struct ip_prefixes trusted_prefixes, plaintext_prefixes;
     struct endpoint *resolver_servers;
+    struct ip relay_source[2]; /* IPv4, IPv6; family 0: the system's choice */
+    struct ip *own_addresses;  /* public_addresses */
     struct config_port { /* one address to listen at */
         enum service_kind kind;
         struct str written;      /* "*:25" */
@@ -84,6 +93,12 @@ struct config {
 /* The file that was named, or the first there is: $PENNY_CONFIG, ./penny.conf, /etc/penny/penny.conf. The last when
  * there is none. */
 const char *config_find(const char *named);
+
+/* /etc/penny/penny.conf: where the machine's own is. */
+const char *config_find_standard(void);
+
+/* The same without ./penny.conf: for programs that are called in other people's folders. */
+const char *config_find_system(void);
 
 /* Reads and checks it; everything lies in `a`. 0; ERR_NOT_FOUND; ERR_CONFIG with "FILE:LINE: ...". */
 int config_read(struct arena *a, const char *path, struct config *out, struct error *e);

@@ -51,6 +51,40 @@ int config_check_prefixes(const void *value, struct error *e)
     return 0;
 }
 
+int config_check_addresses(const void *value, struct error *e)
+{
+    const struct conf_list *list = value;
+    for (size_t i = 0; i < list->n; i++) {
+        struct ip ip;
+        if (ip_parse(list->v[i], &ip) != 0)
+            return wrong(e, list->v[i], "no network address; it looks like 192.0.2.7 or 2001:db8::7");
+    }
+    return 0;
+}
+
+int config_check_source(const void *value, struct error *e)
+{
+    const struct conf_list *list = value;
+    int error = config_check_addresses(value, e), seen[7] = {0};
+    for (size_t i = 0; !error && i < list->n; i++) {
+        struct ip ip;
+        ip_parse(list->v[i], &ip);
+        if (seen[ip.family]++)
+            error = error_set(e, ERR_CONFIG, "one IPv%d address to send from, and not \"%.*s\" as well", ip.family,
+                              STR_FMT(list->v[i]));
+    }
+    return error;
+}
+
+int config_check_domain(const void *value, struct error *e)
+{
+    struct str name = *(const struct str *)value, key;
+    struct arena *a = arena_new(NULL, 0);
+    bool ok = domain_key(a, name, &key) == 0 && !domain_is_literal(name);
+    arena_free(a);
+    return ok ? 0 : wrong(e, name, "no domain; it looks like example.org");
+}
+
 int config_listen_address(struct str text, struct endpoint *out)
 {
     struct str host;

@@ -70,6 +70,34 @@ static void only_what_is_written(void **state)
     arena_free(a);
 }
 
+static void what_leaves(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(NULL, 0);
+    struct config c;
+    struct error e = {0};
+    assert_int_equal(parse(a, HOST TLS, &c, &e), 0); /* nothing said */
+    assert_int_equal(c.relay.port, 25);
+    assert_int_equal(c.relay_source[0].family + c.relay_source[1].family, 0);
+    assert_true(str_ends(c.local_socket, S("/sendmail.sock")) && str_starts(c.local_socket, c.data));
+    assert_str(c.local_domain, c.hostname_key);
+    assert_int_equal(parse(a,
+                           HOST TLS
+                           "data = \"mail\"\nrelay { source = {\"2001:db8::1\", \"192.0.2.1\"}  connections = 7 }\n"
+                           "public_addresses = {\"198.51.100.1\"}\n"
+                           "sendmail { socket = \"run/socket\"  domain = \"B\xc3\xbc"
+                           "cher.example\" }\n",
+                           &c, &e),
+                     0);
+    assert_int_equal(c.relay.connections, 7);
+    assert_int_equal(c.relay_source[0].family, 4);
+    assert_int_equal(c.relay_source[1].family, 6);
+    assert_int_equal(c.own_addresses[0].b[3], 1);
+    assert_true(str_ends(c.local_socket, S("/run/socket")) && c.local_socket.p[0] == '/');
+    assert_str(c.local_domain, S("xn--bcher-kva.example"));
+    arena_free(a);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -104,6 +132,13 @@ static void what_is_wrong_is_named(void **state)
          "penny.conf:2: \"example.org:25\" is nowhere to listen"},
         {HOST HOST, "penny.conf:2: \"hostname\" is set a second time, first in line 1"},
         {HOST "relay { port = 0 }", "penny.conf:2: \"port\" is 0, but must be 1 to 65535"},
+        {HOST "relay { window = 0 }", "penny.conf:2: \"window\" is 0, but must be 1 to 10000"},
+        {HOST "relay { source = {\"relay.example.org\"} }",
+         "penny.conf:2: \"relay.example.org\" is no network address"},
+        {HOST "relay { source = {\"192.0.2.1\", \"192.0.2.2\"} }", "penny.conf:2: one IPv4 address to send from"},
+        {HOST "public_addresses = {\"192.0.2.0/24\"}", "penny.conf:2: \"192.0.2.0/24\" is no network address"},
+        {HOST "sendmail { domain = \"[192.0.2.1]\" }", "penny.conf:2: \"[192.0.2.1]\" is no domain"},
+        {HOST "sendmail { sokcet = \"/run/x\" }", "penny.conf:2: no setting \"sokcet\" in block \"sendmail\" (did you"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena *a = arena_new(NULL, 0);
@@ -126,6 +161,8 @@ static void what_needs_a_restart(void **state)
         {HOST TLS "trusted = {\"10.0.0.1\"}\nplaintext_auth = {\"10.0.0.1\"}", ""},
         {"hostname = \"mx.example.org\"\n" TLS, "hostname"},
         {HOST TLS "listen \"smtp\" { address = {\"*:25\"} }", "listen"},
+        {HOST TLS "public_addresses = {\"192.0.2.1\"}", ""},
+        {HOST TLS "relay { window = 7 }\nsendmail { domain = \"x.example\" }", "relay sendmail"},
         {HOST TLS "limits { per_hour = 5 }\nlog { level = \"warn\" }", "limits log"},
     };
     struct arena *a = arena_new(NULL, 0);
@@ -160,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lines),
         cmocka_unit_test(only_what_is_written),
+        cmocka_unit_test(what_leaves),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_needs_a_restart),
         cmocka_unit_test(the_sample_is_read_again),

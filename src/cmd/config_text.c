@@ -79,7 +79,7 @@ static bool tables_equal(const struct conf_setting *table, const char *a, const 
 
 struct str config_needs_restart(struct arena *a, const struct config *was, const struct config *is)
 {
-    static const char *const reloaded[] = {"tls", "trusted", "plaintext_auth", NULL};
+    static const char *const reloaded[] = {"tls", "public_addresses", "trusted", "plaintext_auth", NULL};
     struct buf *names = buf_in(a, 1024);
     for (const struct conf_setting *s = config_table; s->name; s++) {
         bool taken = false;

@@ -1,4 +1,4 @@
-/* penny status, verify, trace: how it is going, whether all is whole, and what became of a letter. */
+/* penny status, verify: how it is going, and whether all is whole. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -36,6 +36,13 @@ static void print_size(const char *what, int64_t bytes)
     buf_free(&b);
 }
 
+static void print_relay(const json_t *r)
+{
+    printf("relay          %" PRId64 " connections; %" PRId64 " delivered, %" PRId64 " deferred, %" PRId64
+           " failed since it runs\n",
+           number(r, "connections"), number(r, "delivered"), number(r, "deferred"), number(r, "failed"));
+}
+
 static void print_status(struct ask *q, struct str row)
 {
     json_t *o;
@@ -61,6 +68,7 @@ static void print_status(struct ask *q, struct str row)
     printf("domains        %" PRId64 "\naccounts       %" PRId64 "\nletters        %" PRId64 "\nqueue          %" PRId64
            "\n",
            number(store, "domains"), number(store, "accounts"), number(store, "messages"), number(store, "queue"));
+    if (request_bool(o, "running")) print_relay(json_object_get(o, "relay"));
     print_size("free disk      ", number(store, "free_bytes"));
     if (request_bool(store, "disk_low"))
         printf("WARNING        the disk is nearly full: new mail is refused for now\n");
@@ -102,69 +110,4 @@ int command_verify(struct program *p, int argc, char **argv)
     q.done = verified;
     code = ask_run(&q);
     return code == EX_OK && q.findings ? EX_DATAERR : code;
-}
-
-/* ---- trace ---- */
-
-static void print_part(const char *before, struct str text, const char *after)
-{
-    if (text.n == 0) return;
-    printf("%s", before);
-    print_text(text);
-    printf("%s", after);
-}
-
-static void print_event(const json_t *event)
-{
-    struct str at = request_text(event, "at");
-    int64_t code = number(event, "code");
-    printf("    %.*s  ", STR_FMT(str_sub(at, 11, 23)));
-    printf("%-12.*s", STR_FMT(request_text(event, "event")));
-    print_part(" ", request_text(event, "address"), "");
-    print_part(" from ", request_text(event, "peer"), "");
-    print_part(" (", request_text(event, "host"), ")");
-    print_part(" over ", request_text(event, "tls"), "");
-    if (code) printf(": %" PRId64 "", code);
-    print_part(" ", request_text(event, "status"), "");
-    print_part(code ? " " : ": ", request_text(event, "text"), "");
-    if (number(event, "number")) printf(" [%" PRId64 "]", number(event, "number"));
-    printf("\n");
-}
-
-static void print_trace(struct ask *q, struct str row)
-{
-    json_t *o;
-    struct arena *a = arena_new(q->program->arena, 0);
-    if (request_read(a, row, &o, NULL) == 0) {
-        struct str at = request_text(o, "at"), message = request_text(o, "message");
-        printf("%.*s %.*s  ", STR_FMT(str_head(at, 10)), STR_FMT(str_sub(at, 11, 19)));
-        printf("%.*s", STR_FMT(message.n ? message : S("-")));
-        print_part("  from ", request_text(o, "from"), "");
-        const json_t *to = json_object_get(o, "recipients");
-        for (size_t i = 0; i < json_array_size(to); i++)
-            print_part(i ? ", " : " to ", request_text(json_array_get(to, i), "to"), "");
-        print_part("  \"", request_text(o, "subject"), "\"");
-        printf("\n");
-        const json_t *events = json_object_get(o, "events");
-        for (size_t i = 0; i < json_array_size(events); i++) print_event(json_array_get(events, i));
-    }
-    arena_free(a);
-}
-
-int command_trace(struct program *p, int argc, char **argv)
-{
-    static const struct column whole[] = {{"seq", "seq", COLUMN_NUMBER}, {0}};
-    int64_t last = 20;
-    struct words w;
-    const struct arg options[] = {{"--last", 'n', ARG_NUMBER, &last}, {0}};
-    int code = program_words(p, argc, argv, options, 0, 1, &w);
-    if (code) return code;
-    struct ask q;
-    ask_begin(&q, p, "trace");
-    json_put_int(&q.json, "last", last);
-    if (w.n) json_put_str(&q.json, "message", str_c(w.v[0]));
-    q.rows = true;
-    q.columns = whole; /* with --json an array; for people, each row as a story */
-    if (!p->json) q.row = print_trace;
-    return ask_run(&q);
 }

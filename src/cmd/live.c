@@ -3,12 +3,15 @@
 
 #include <stdlib.h>
 
+#include "cmd/own_address.h"
+
 struct live {
     struct world *world;
     struct lock *lock;
     struct tls_context *tls;
     struct arena *lists; /* the prefixes' memory */
     struct ip_prefixes trusted, plaintext;
+    struct own_addresses own;
 };
 
 static int load_certificate(struct world *w, const struct config *c, struct tls_context **out, struct error *e)
@@ -35,6 +38,7 @@ int live_reload(struct live *l, const struct config *c, struct error *e)
     if (error) return error;
     struct arena *lists = arena_new(NULL, 0), *old_lists;
     struct ip_prefixes trusted = copy(lists, &c->trusted_prefixes), plaintext = copy(lists, &c->plaintext_prefixes);
+    struct own_addresses own = own_addresses_now(lists, c);
     lock_take(l->lock);
     struct tls_context *old = l->tls;
     old_lists = l->lists;
@@ -42,6 +46,7 @@ int live_reload(struct live *l, const struct config *c, struct error *e)
     l->lists = lists;
     l->trusted = trusted;
     l->plaintext = plaintext;
+    l->own = own;
     lock_give(l->lock);
     tls_unref(old);
     arena_free(old_lists);
@@ -88,6 +93,14 @@ bool live_takes_plaintext(struct live *l, struct ip client)
 {
     lock_take(l->lock);
     bool is = ip_prefixes_have(&l->plaintext, client);
+    lock_give(l->lock);
+    return is;
+}
+
+bool live_is_ours(struct live *l, const struct config *c, struct endpoint e)
+{
+    lock_take(l->lock);
+    bool is = own_address_is(&l->own, c, e);
     lock_give(l->lock);
     return is;
 }

@@ -15,6 +15,7 @@ void live_free(struct live *l);
 int live_reload(struct live *l, const struct config *c, struct error *e);
 
 /* Any thread. */
+bool live_is_ours(struct live *l, const struct config *c, struct endpoint e); /* as own_address_is() says */
 struct tls_context *live_tls(struct live *l); /* referenced; NULL: there is no certificate */
 bool live_trusts(struct live *l, struct ip client);
 bool live_takes_plaintext(struct live *l, struct ip client); /* may it log in without TLS? */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cmd/program.h"
+#include "cmd/sendmail.h"
 #include "cmd/suggest.h"
 
 static const struct command *find_command(const char *name)
@@ -53,10 +54,22 @@ static int run(struct program *p, int argc, char **argv)
     return p->command->run(p, (int)w.n - 1, rest + 1);
 }
 
+/* Called as sendmail, mailq or newaliases. */
+static int run_sendmail(struct program *p, const char *option, int argc, char **argv)
+{
+    char **words = arena_array(p->arena, (size_t)argc + 1, sizeof *words);
+    int n = 0;
+    if (*option) words[n++] = (char *)(uintptr_t)option;
+    for (int i = 1; i < argc; i++) words[n++] = argv[i];
+    p->command = find_command("sendmail");
+    return p->command->run(p, n, words);
+}
+
 int main(int argc, char **argv)
 {
     struct program p = {.arena = arena_new(NULL, 0)};
-    int code = run(&p, argc, argv);
+    const char *option = sendmail_by_name(argc ? argv[0] : NULL);
+    int code = option ? run_sendmail(&p, option, argc, argv) : run(&p, argc, argv);
     arena_free(p.arena);
     if (fflush(stdout) != 0 && code == EX_OK) code = EX_IOERR;
     return code;

@@ -160,7 +160,8 @@ static void office_open(struct office *o, struct sim *sim)
                               .store = o->store,
                               .post = &o->post,
                               .rules = {S("mail.example.org"), '+'},
-                              .hostname = S("mail.example.org")};
+                              .hostname = S("mail.example.org"),
+                              .srs_secret = S("736563726574")};
     struct office_agent *agents = arena_array(o->arena, 3, sizeof *agents);
     o->service[0] = office_service(o, SMTP_RELAY, &agents[0]);
     o->service[1] = office_service(o, SMTP_SUBMISSION, &agents[1]);

@@ -3,6 +3,8 @@
  * test twice. */
 #include "cmd/office_fixture.h"
 
+#include "proto/smtp/srs.h"
+
 /* ---- port 25 ---- */
 
 static void deliver_one(struct office *o)
@@ -60,11 +62,12 @@ static void no_open_relay(struct office *o)
                       "C: RCPT TO:<\"x@elsewhere.example\"@example.org>\nS: 550 5.1.1\n"
                       "C: RCPT TO:<@example.org:x@elsewhere.example>\nS: 550 5.7.1\n"
                       "C: RCPT TO:<x@[192.0.2.1]>\nS: 550 5.7.1\n"
-                      "C: RCPT TO:<away@example.org>\nS: 451 4.4.4\n"
                       "C: DATA\nS: 554 5.5.1\n" QUIT);
+    /* but an alias of ours may lead away, and friends may send anywhere */
+    office_talk(o, stranger_ip, 25,
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<away@example.org>\nS: 250 2.1.5\n" QUIT);
     office_talk(o, friend_ip, 25,
-                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<x@elsewhere.example>\n"
-                      "S: 451 4.4.4\n" QUIT);
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<x@sender.example>\nS: 250 2.1.5\n" QUIT);
 }
 
 static void loops_are_cut(struct office *o)
@@ -305,13 +308,56 @@ static void hourly_limit(struct office *o)
     office_talk(o, stranger_ip, 587, over); /* now the day is over its limit of 20 */
 }
 
+struct waiting { /* rows of the queue */
+    size_t n;
+    struct queue_item *v;
+};
+
+static FIBER void read_queue(struct office *o, void *arg)
+{
+    struct waiting *w = arg;
+    struct queue_filter all = {0};
+    struct error e = {0};
+    bool more;
+    assert_int_equal(store_queue_list(o->store, o->arena, &all, (struct queue_place){0}, 100, &w->v, &w->n, &more, &e),
+                     0);
+    assert_false(more);
+}
+
 static void foreign_recipients(struct office *o)
 {
     office_talk(o, stranger_ip, 587,
-                SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<x@sender.example>\nS: 451 4.4.4\n"
+                SIGNED_IN "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<x@sender.example>\nS: 250 2.1.5\n"
                           "C: RCPT TO:<x@missing.test>\nS: 550 5.1.2\n"
-                          "C: RCPT TO:<x@null.example>\nS: 556 5.1.10\nC: RCPT TO:<x@broken.example>\nS: 451 4.4.4\n"
-                          "C: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\n" QUIT);
+                          "C: RCPT TO:<x@null.example>\nS: 556 5.1.10\nC: RCPT TO:<x@broken.example>\nS: 250 2.1.5\n"
+                          "C: RCPT TO:<nobody@example.org>\nS: 550 5.1.1\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+                          "C: DATA\nS: 354\n" FROM_ALICE "C: \nC: text\nC: .\nS: 250 2.0.0\n" QUIT);
+    struct waiting w = {0};
+    office_do(o, read_queue, &w);
+    assert_int_equal(w.n, 2);
+    assert_str(w.v[0].next_hop, S("sender.example"));
+    assert_str(w.v[1].next_hop, S("broken.example"));
+    assert_int_equal(office_mail(o, "bob@example.org").n, 1);
+}
+
+/* Who gets a letter that an alias of ours passed on may answer to its sender's rewritten address; nobody else may. */
+static void return_addresses(struct office *o)
+{
+    const struct address sender = {S("x"), S("sender.example")};
+    struct address ours;
+    assert_int_equal(
+        srs_forward(o->arena, o->queue.srs_secret, sender, S("mail.example.org"), clock_utc(o->world), &ours), 0);
+    struct str text = address_str(o->arena, ours);
+    struct str script = arena_printf(o->arena,
+                                     HELLO "C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<%.*s>\nS: 250 2.1.5\n"
+                                           "C: RCPT TO:<SRS0=AAAAAA%.*s>\nS: 550 5.7.1\n"
+                                           "C: DATA\nS: 354\n" LETTER "S: 250 2.0.0\n" QUIT,
+                                     STR_FMT(text), STR_FMT(str_skip(text, 11)));
+    office_talk(o, stranger_ip, 25, arena_cstr(o->arena, script));
+    struct waiting w = {0};
+    office_do(o, read_queue, &w);
+    assert_int_equal(w.n, 1);
+    assert_str(address_str(o->arena, w.v[0].final), S("x@sender.example"));
 }
 
 static void guessing_passwords(struct office *o)
@@ -367,6 +413,7 @@ TEST(rights)
 TEST(granted_address)
 TEST(hourly_limit)
 TEST(foreign_recipients)
+TEST(return_addresses)
 TEST(guessing_passwords)
 TEST(lmtp)
 
@@ -391,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_granted_address),
         cmocka_unit_test(test_hourly_limit),
         cmocka_unit_test(test_foreign_recipients),
+        cmocka_unit_test(test_return_addresses),
         cmocka_unit_test(test_guessing_passwords),
         cmocka_unit_test(test_lmtp),
     };

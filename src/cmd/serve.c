@@ -54,13 +54,17 @@ static void reload(struct serving *s)
     arena_free(a);
 }
 
+#define SPAN_MEMORY_TRIM SECONDS(10)
+
 static void serve_until_told(struct serving *s)
 {
     LOG(&s->log, LOG_INFO, "serve.ready", F_STR("version", S(PENNY_VERSION)), F_STR("hostname", s->config.hostname));
     printf("ready\n");
     fflush(stdout);
     process_notify("READY=1");
-    while (process_wait(FOREVER) != PROCESS_STOP) reload(s);
+    for (enum process_event what; (what = process_wait(SPAN_MEMORY_TRIM)) != PROCESS_STOP;)
+        if (what == PROCESS_RELOAD) reload(s);
+        else process_trim();
     process_notify("STOPPING=1");
     LOG(&s->log, LOG_INFO, "serve.stopping", F_STR("hostname", s->config.hostname));
     process_last_resort(3 * TIMEOUT_STOP); /* sessions end at once; the store may have much to write */

@@ -7,6 +7,9 @@
 #include "proto/json/write.h"
 #include "store/store.h"
 
+struct queue;
+struct relay;
+struct scheduler;
 struct server;
 
 /* Binds every address of the configuration (so that privileges can be dropped afterwards) and reads the certificate.
@@ -24,6 +27,11 @@ int server_reload(struct server *s, struct arena *a, const struct config *config
 /* Accepts no more, tells every session to end, waits for them, closes the store, frees all. Of a server that never
  * started, too. */
 void server_stop(struct server *s);
+
+/* For administration: any loop. */
+struct scheduler *server_scheduler(struct server *s);
+const struct relay *server_relay(struct server *s);
+const struct queue *server_queue(struct server *s);
 
 /* Members of `penny status` that only a running server knows: uptime, connections, listeners, loops. Any loop. */
 void server_put_status(struct server *s, struct json *j);

@@ -35,6 +35,8 @@ static void put_text(struct buf *b, const struct setup *s)
     buf_printf(b, "hostname = \"%.*s\"\ndata     = \"%.*s\"\n", STR_FMT(s->hostname), STR_FMT(s->data));
     buf_printf(b, "tls {\n    certificate = \"%.*s/tls/cert.pem\"\n    key         = \"%.*s/tls/key.pem\"\n}\n",
                STR_FMT(s->data), STR_FMT(s->data));
+    if (strcmp(s->file, config_find_standard()) == 0) /* the machine's own: all its users may hand letters in */
+        buf_lit(b, "sendmail { socket = \"/run/penny/sendmail.sock\" }\n");
     for (size_t i = 0; i < s->listen->n; i++) {
         struct str kind, address;
         str_cut(str_c(s->listen->v[i]), '=', &kind, &address);

@@ -217,11 +217,12 @@ int listener_open(struct world *w, const struct listen_options *o, struct listen
     return result;
 }
 
-int listener_open_unix(struct world *w, const char *path, FIBER void (*serve_one)(struct stream *s, void *arg),
-                       void *arg, struct listener **out, struct error *e)
+int listener_open_unix(struct world *w, const char *path, bool everybody,
+                       FIBER void (*serve_one)(struct stream *s, void *arg), void *arg, struct listener **out,
+                       struct error *e)
 {
     struct acceptor *a;
-    int result = w->ops->listen_unix(w, path, &a, e);
+    int result = w->ops->listen_unix(w, path, everybody, &a, e);
     if (result == 0) *out = listener_new(&(struct listen_options){.name = path, .serve = serve_one, .arg = arg}, a);
     return result;
 }

@@ -49,9 +49,11 @@ uint16_t listener_port(struct listener *l); /* the real one if 0 was asked */
 void listener_stop(struct listener *l);     /* any thread: accepts no more; connections go on */
 void listener_free(struct listener *l);     /* after the loops ended */
 
-/* Unix sockets, for administration: path is created with mode 0600, an old socket file is replaced. */
-int listener_open_unix(struct world *w, const char *path, FIBER void (*serve)(struct stream *s, void *arg), void *arg,
-                       struct listener **out, struct error *e);
+/* Unix sockets: path is created with mode 0600, or 0666 for everybody whom its folder lets in; an old socket file is
+ * replaced. */
+int listener_open_unix(struct world *w, const char *path, bool everybody,
+                       FIBER void (*serve)(struct stream *s, void *arg), void *arg, struct listener **out,
+                       struct error *e);
 struct peer_credentials {
     int64_t pid, uid, gid;
 };

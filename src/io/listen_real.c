@@ -164,7 +164,7 @@ int listen_real(struct world *w, struct endpoint at, int backlog, struct accepto
     return 0;
 }
 
-int listen_unix_real(struct world *w, const char *path, struct acceptor **out, struct error *e)
+int listen_unix_real(struct world *w, const char *path, bool everybody, struct acceptor **out, struct error *e)
 {
     (void)w;
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -175,7 +175,8 @@ int listen_unix_real(struct world *w, const char *path, struct acceptor **out, s
     struct stat old;
     if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode)) unlink(path);
     /* The mode of the socket is the mode its file is born with: there is no moment at which others may connect. */
-    if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 64) != 0) {
+    if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
+        (everybody && chmod(path, 0666) != 0) || listen(fd, 64) != 0) {
         int why = errno;
         close(fd);
         return error_os(e, why, "cannot listen on %s", path);

@@ -4,7 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <ifaddrs.h>
 #include <limits.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +55,13 @@ enum process_event process_wait(int64_t span_us)
     return got == SIGHUP ? PROCESS_RELOAD : PROCESS_STOP;
 }
 
+enum { TRIM_WORTHWHILE = 8 << 20 };
+
+void process_trim(void)
+{
+    if (mallinfo2().fordblks > TRIM_WORTHWHILE) malloc_trim(0);
+}
+
 static void give_up(int signal_number)
 {
     (void)signal_number;
@@ -75,6 +86,9 @@ static int user_of(const struct passwd *p, struct process_user *out)
     if (!p || strlen(p->pw_name) >= sizeof out->name) return ERR_NOT_FOUND;
     *out = (struct process_user){.uid = p->pw_uid, .gid = p->pw_gid};
     memcpy(out->name, p->pw_name, strlen(p->pw_name) + 1);
+    size_t n = p->pw_gecos ? strcspn(p->pw_gecos, ",") : 0; /* "Bob Builder,Room 7,…" */
+    if (n >= sizeof out->full_name) n = sizeof out->full_name - 1;
+    if (n) memcpy(out->full_name, p->pw_gecos, n);
     return 0;
 }
 
@@ -82,6 +96,17 @@ int process_user_find(const char *name, struct process_user *out, struct error *
 {
     if (user_of(getpwnam(name), out) == 0) return 0;
     return error_set(e, ERR_NOT_FOUND, "there is no user \"%s\"", name);
+}
+
+int process_user_by_id(int64_t uid, struct process_user *out)
+{
+    enum { ENTRY_MAX = 64 << 10 };
+    struct passwd room, *found = NULL;
+    char *text = malloc(ENTRY_MAX);
+    int result =
+        text && getpwuid_r((uid_t)uid, &room, text, ENTRY_MAX, &found) == 0 ? user_of(found, out) : ERR_NOT_FOUND;
+    free(text);
+    return result;
 }
 
 int process_owner_of(const char *path, struct process_user *out, struct error *e)
@@ -118,6 +143,37 @@ int64_t process_harden(void)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     return (int64_t)files.rlim_cur;
+}
+
+/* ---- whose machine is it ---- */
+
+static struct ip ip_of(const struct sockaddr *a)
+{
+    struct ip ip = {0};
+    if (a && a->sa_family == AF_INET) {
+        ip.family = 4;
+        memcpy(ip.b, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+    } else if (a && a->sa_family == AF_INET6) {
+        ip.family = 6;
+        memcpy(ip.b, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
+    }
+    return ip;
+}
+
+int process_addresses(struct arena *a, struct ip **out, size_t *n, struct error *e)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all) != 0) return error_os(e, errno, "cannot list the machine's network addresses");
+    size_t count = 0;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) count += ip_of(i->ifa_addr).family != 0;
+    *out = arena_array(a, count, sizeof **out);
+    *n = 0;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        struct ip ip = ip_of(i->ifa_addr);
+        if (ip.family) (*out)[(*n)++] = ip;
+    }
+    freeifaddrs(all);
+    return 0;
 }
 
 /* ---- the service manager ---- */
@@ -218,6 +274,75 @@ int process_write(enum process_fd fd, struct str bytes)
         bytes = str_skip(bytes, (size_t)put);
     }
     return 0;
+}
+
+/* ---- a socket behind stdin and stdout ---- */
+
+enum { JOIN_PIECE = 32 << 10 };
+
+struct joined {
+    int fd;
+    char out[2 * JOIN_PIECE]; /* for the socket */
+    char piece[JOIN_PIECE];   /* read just now */
+    size_t n, sent;
+    char last;
+    bool in_ended, told; /* stdin is at its end; the socket knows */
+};
+
+/* False: it cannot be read any more. */
+static bool read_stdin(struct joined *j)
+{
+    ssize_t got = read(STDIN_FILENO, j->piece, sizeof j->piece);
+    if (got < 0) return errno == EINTR;
+    for (ssize_t i = 0; i < got; i++) {
+        if (j->piece[i] == '\n' && j->last != '\r') j->out[j->n++] = '\r';
+        j->out[j->n++] = j->last = j->piece[i];
+    }
+    return got > 0;
+}
+
+static void write_socket(struct joined *j)
+{
+    ssize_t put = send(j->fd, j->out + j->sent, j->n - j->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put > 0) j->sent += (size_t)put;
+    if (j->sent == j->n) j->sent = j->n = 0;
+}
+
+/* False: it has ended, or nobody hears what it says. */
+static bool read_socket(struct joined *j)
+{
+    ssize_t got = recv(j->fd, j->piece, sizeof j->piece, MSG_DONTWAIT);
+    if (got < 0) return errno == EINTR || errno == EAGAIN;
+    return got > 0 && process_write(PROCESS_OUT, str_of(j->piece, (size_t)got)) == 0;
+}
+
+static void join(struct joined *j)
+{
+    for (bool open = true; open;) {
+        struct pollfd p[2] = {{.fd = j->fd, .events = (short)(POLLIN | (j->n ? POLLOUT : 0))},
+                              {.fd = j->in_ended || j->n ? -1 : STDIN_FILENO, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR) return;
+        if (p[1].revents) j->in_ended = !read_stdin(j);
+        if (j->n && p[0].revents & POLLOUT) write_socket(j);
+        if (p[0].revents & (POLLIN | POLLHUP | POLLERR)) open = read_socket(j);
+        if (j->in_ended && !j->n && !j->told) j->told = shutdown(j->fd, SHUT_WR) == 0;
+    }
+}
+
+int process_join(const char *path, struct error *e)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct joined *j = calloc(1, sizeof *j);
+    if (!j) abort();
+    int result = strlen(path) < sizeof to.sun_path ? 0 : error_set(e, ERR_TOO_LONG, "socket path too long: %s", path);
+    j->fd = result ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!result) memcpy(to.sun_path, path, strlen(path));
+    if (!result && (j->fd < 0 || connect(j->fd, (struct sockaddr *)&to, sizeof to) != 0))
+        result = error_os(e, errno, "cannot reach the server at %s", path);
+    if (!result) join(j);
+    if (j->fd >= 0) close(j->fd);
+    free(j);
+    return result;
 }
 
 int process_folder_of(struct arena *a, const char *path, const char **folder, struct error *e)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "mail/ip.h"
 
 /* ---- signals ---- */
 
@@ -17,6 +18,9 @@ void process_signals_begin(void);
 enum process_event { PROCESS_STOP, PROCESS_RELOAD, PROCESS_TIMEOUT };
 /* Blocks the thread until SIGTERM or SIGINT (stop), SIGHUP (reload), or for span_us (FOREVER: no limit). */
 enum process_event process_wait(int64_t span_us);
+
+/* Gives memory that was freed back to the system, if it is much: after a burst the allocator would keep it. */
+void process_trim(void);
 
 /* If the process still lives after span_us (whole seconds), it ends itself at once, with words on stderr and exit
  * code 75. */
@@ -30,9 +34,12 @@ int64_t process_uid(void);
 struct process_user {
     int64_t uid, gid;
     char name[64];
+    char full_name[128]; /* the person's, cut if it is longer; may be empty */
 };
 /* 0 or ERR_NOT_FOUND ("there is no user \"penny\""). */
 int process_user_find(const char *name, struct process_user *out, struct error *e);
+
+int process_user_by_id(int64_t uid, struct process_user *out); /* 0 or ERR_NOT_FOUND; any thread */
 
 /* Who a file or folder belongs to. 0, ERR_NOT_FOUND (no such file, or nobody has that number), ERR_DENIED. */
 int process_owner_of(const char *path, struct process_user *out, struct error *e);
@@ -46,6 +53,11 @@ int process_give(const char *path, const struct process_user *u, struct error *e
 /* Files of ours are nobody else's (umask 077), no core dumps, no new privileges for good, as many open files as the
  * system lets us have. Returns that number. */
 int64_t process_harden(void);
+
+/* ---- whose machine is it ---- */
+
+/* The network addresses of this machine's interfaces, as they are now; in `a`. 0 or ERR_IO. */
+int process_addresses(struct arena *a, struct ip **out, size_t *n, struct error *e);
 
 /* ---- the service manager ---- */
 
@@ -68,6 +80,10 @@ int process_read(const char *path, size_t max, struct buf *b, struct error *e);
 
 /* Writes all of it, whatever it takes. 0 or ERR_IO. */
 int process_write(enum process_fd fd, struct str bytes);
+
+/* Joins stdin and stdout to a Unix socket until its other end closes; lines that end with a bare LF get their CRLF on
+ * the way there. 0, or why it could not be reached. */
+int process_join(const char *path, struct error *e);
 
 /* The folder a path lies in, absolute, links resolved; in `a`. 0 or ERR_NOT_FOUND, ERR_DENIED. */
 int process_folder_of(struct arena *a, const char *path, const char **folder, struct error *e);

@@ -66,7 +66,7 @@ FIBER int connect_sim(struct world *w, struct endpoint to, struct ip source, mon
                       struct error *e);
 FIBER int connect_unix_sim(struct world *w, const char *path, mono_us deadline, struct conn **out, struct error *e);
 int listen_sim(struct world *w, struct endpoint at, int backlog, struct acceptor **out, struct error *e);
-int listen_unix_sim(struct world *w, const char *path, struct acceptor **out, struct error *e);
+int listen_unix_sim(struct world *w, const char *path, bool everybody, struct acceptor **out, struct error *e);
 struct udp *udp_sim_open(struct world *w, struct endpoint server);
 void sim_net_forget(struct sim_node *n, struct loop *l); /* the fibers that wait for a link */
 void sim_net_cut(struct sim_node *n);                     /* its machine has died */

@@ -345,8 +345,9 @@ static struct sim_acceptor *acceptor_on(struct sim_node *n, const char *path)
     return NULL;
 }
 
-int listen_unix_sim(struct world *w, const char *path, struct acceptor **out, struct error *e)
+int listen_unix_sim(struct world *w, const char *path, bool everybody, struct acceptor **out, struct error *e)
 {
+    (void)everybody; /* a node has no users */
     if (acceptor_on(node_of(w), path)) return error_set(e, ERR_BUSY, "%s is taken", path);
     *out = acceptor_new(node_of(w), (struct endpoint){0}, path);
     return 0;

@@ -409,8 +409,8 @@ static void local_sockets(struct sim *s, void *arg)
     struct listener *l, *twice;
     (void)arg;
     town_build(&t, s, (struct listen_limits){100, 50, 64});
-    assert_int_equal(listener_open_unix(t.server, "/run/penny", echo, &t, &l, NULL), 0);
-    assert_int_equal(listener_open_unix(t.server, "/run/penny", echo, &t, &twice, NULL), ERR_BUSY);
+    assert_int_equal(listener_open_unix(t.server, "/run/penny", false, echo, &t, &l, NULL), 0);
+    assert_int_equal(listener_open_unix(t.server, "/run/penny", false, echo, &t, &twice, NULL), ERR_BUSY);
     listener_start(l, NULL, t.loops, 1);
     loop_spawn(t.loops[1], local_client, &t);
     sim_run(s, FOREVER);

@@ -349,7 +349,7 @@ static void test_unix(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&left, sizeof left), 0);
     close(fd);
-    assert_int_equal(listener_open_unix(c.server.world, c.path, who_are_you, &c, &l, NULL), 0);
+    assert_int_equal(listener_open_unix(c.server.world, c.path, false, who_are_you, &c, &l, NULL), 0);
     assert_int_equal(stat(c.path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     listener_start(l, NULL, c.server.loops, 1);

@@ -39,7 +39,7 @@ struct world_ops {
                          struct error *e);
     FIBER int (*connect_unix)(struct world *w, const char *path, mono_us deadline, struct conn **out, struct error *e);
     int (*listen)(struct world *w, struct endpoint at, int backlog, struct acceptor **out, struct error *e);
-    int (*listen_unix)(struct world *w, const char *path, struct acceptor **out, struct error *e);
+    int (*listen_unix)(struct world *w, const char *path, bool everybody, struct acceptor **out, struct error *e);
     struct udp *(*udp_open)(struct world *w, struct endpoint server);
 
     int (*file_open)(struct world *w, const char *path, int mode, struct file **out, struct error *e);
@@ -96,7 +96,7 @@ FIBER int connect_real(struct world *w, struct endpoint to, struct ip source, mo
                        struct error *e);
 FIBER int connect_unix_real(struct world *w, const char *path, mono_us deadline, struct conn **out, struct error *e);
 int listen_real(struct world *w, struct endpoint at, int backlog, struct acceptor **out, struct error *e);
-int listen_unix_real(struct world *w, const char *path, struct acceptor **out, struct error *e);
+int listen_unix_real(struct world *w, const char *path, bool everybody, struct acceptor **out, struct error *e);
 struct udp *udp_real_open(struct world *w, struct endpoint server);
 int file_real_open(struct world *w, const char *path, int mode, struct file **out, struct error *e);
 int file_real_remove(struct world *w, const char *path, struct error *e);

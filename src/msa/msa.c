@@ -10,6 +10,8 @@ static const struct msa *msa_of(const struct reception *r) { return (const struc
 
 static bool may_send(const struct reception *r, struct arena *a, struct address address)
 {
+    const struct msa *m = msa_of(r);
+    if (m->may_send && m->may_send(r->mark, a, r->directory, address)) return true;
     return r->t.trusted || may_send_as(a, r->directory, &r->desk->queue->rules, r->t.account, address);
 }
 
@@ -36,7 +38,7 @@ static struct reply judge_header(void *arg, struct arena *a, struct str header)
 /* May the account still send, and is what it logged in with still good? Both may have changed since. */
 static bool is_welcome(const struct smtp_session *s, const struct reception *r)
 {
-    if (s->trusted) return true;
+    if (s->trusted || msa_of(r)->may_send) return true;
     const struct directory_account *account = directory_account_by_id(r->directory, s->who.account);
     if (!account || account->disabled) return false;
     for (size_t i = 0; i < account->n_credentials; i++)
@@ -47,6 +49,7 @@ static bool is_welcome(const struct smtp_session *s, const struct reception *r)
 static FIBER struct reply on_mail(struct smtp_session *s, struct smtp_tx *tx)
 {
     struct reception *r = reception_begin(s, tx);
+    r->mark = s;
     bool limited = r->t.account && !r->t.trusted;
     r->rules = (struct incoming_rules){
         .submission = true,
@@ -83,18 +86,26 @@ static struct reply judge_amount(const struct reception *r, size_t recipients)
     return (struct reply){0};
 }
 
-static FIBER struct reply judge_foreign(struct smtp_session *s, struct smtp_tx *tx, const struct route *route)
+/* Will the letter go to the hosts that DNS names for the recipient's own domain? Then what DNS says of it is told to
+ * the submitter at once. */
+static bool goes_by_mx(const struct route *route)
 {
-    (void)s;
-    struct reception *r = tx->mark;
-    if (!route->relay) return R(451, E(4, 4, 4), "sending on to other hosts is not possible yet");
+    if (!route->relay || route->n != 1) return false;
+    const struct next_hop *hop = route->targets[0].hop;
+    return hop->kind == HOP_MX && str_eq(hop->host, route->targets[0].final.domain);
+}
+
+static FIBER struct reply judge_domain(struct smtp_tx *tx, const struct route *route)
+{
+    const struct reception *r = tx->mark;
+    if (!goes_by_mx(route)) return (struct reply){0};
     switch (mail_domain_check(r->desk->resolver(r->desk->arg), tx->arena, route->targets[0].final.domain)) {
     case MAIL_DOMAIN_NONE: return R(550, E(5, 1, 2), "the recipient's domain does not exist or takes no mail");
     case MAIL_DOMAIN_NULL_MX: return R(556, E(5, 1, 10), "the recipient's domain takes no mail"); /* RFC 7505 §4.1 */
-    case MAIL_DOMAIN_FAILURE:
+    case MAIL_DOMAIN_FAILURE: /* the queue has more patience */
     case MAIL_DOMAIN_OK: break;
     }
-    return R(451, E(4, 4, 4), "sending on to other hosts is not possible yet");
+    return (struct reply){0};
 }
 
 static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, const struct forward_path *to,
@@ -104,7 +115,8 @@ static FIBER struct reply on_rcpt(struct smtp_session *s, struct smtp_tx *tx, co
     if (route->refusal.code) return route->refusal;
     struct reply refusal = judge_amount(tx->mark, tx->rcpt_n + 1);
     if (refusal.code) return refusal;
-    if (route->foreign) return judge_foreign(s, tx, route);
+    refusal = judge_domain(tx, route);
+    if (refusal.code) return refusal;
     return R(250, E(2, 1, 5), "recipient taken down");
 }
 

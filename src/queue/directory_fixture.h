@@ -3,7 +3,8 @@
  *   domain example.org            domain old.example = example.org      catch example.org -> carol@example.org
  *   account bob@example.org       account full@example.org quota 1000 used 2000      account off@example.org disabled
  *   alias team@example.org -> bob@example.org x@elsewhere.example       alias boss@example.org no-send ->
- * bob@example.org grant bob@example.org chief@example.org */
+ * bob@example.org grant bob@example.org chief@example.org route elsewhere.example smtp://relay.example:587 user bob tls
+ * verify accept      route *.example mx route-of bob@example.org refuse:no (of a sender) */
 #ifndef QUEUE_DIRECTORY_FIXTURE_H
 #define QUEUE_DIRECTORY_FIXTURE_H
 
@@ -84,6 +85,19 @@ static void fixture_grant(struct directory *d, struct arena *a, struct str rest)
     directory_set_account(d, &changed, &account->key, 1, -1);
 }
 
+static void fixture_route(struct directory *d, struct str rest, bool by_sender)
+{
+    struct directory_route route = {.by_sender = by_sender};
+    route.key = str_word(&rest);
+    route.target = str_word(&rest);
+    for (struct str word; (word = str_word(&rest)).n;) {
+        if (str_eq(word, S("accept"))) route.accept = true;
+        else if (str_eq(word, S("user"))) route.user = route.password = str_word(&rest);
+        else if (str_eq(word, S("tls"))) assert(tls_policy_parse(str_word(&rest), &route.tls) == 0);
+    }
+    directory_set_route(d, &route);
+}
+
 static struct directory *directory_fixture(struct arena *a, const char *text)
 {
     struct directory *d = directory_new((struct hash_key){{1, 2}});
@@ -96,6 +110,8 @@ static struct directory *directory_fixture(struct arena *a, const char *text)
         else if (str_eq(kind, S("account"))) fixture_account(d, a, line, id);
         else if (str_eq(kind, S("alias"))) fixture_alias(d, a, line, id);
         else if (str_eq(kind, S("grant"))) fixture_grant(d, a, line);
+        else if (str_eq(kind, S("route"))) fixture_route(d, line, false);
+        else if (str_eq(kind, S("route-of"))) fixture_route(d, line, true);
     }
     return d;
 }

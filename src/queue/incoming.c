@@ -1,6 +1,6 @@
-/* Receiving a letter: gather the header, judge and edit it, let the rest flow to the body writer and the MIME parser,
- * derive what the store keeps, plan the deliveries, commit. RFC 5321 §4.4 (trace fields), §6.3 (loops); RFC 6409 §8;
- * RFC 8601 §5. */
+/* Receiving a letter: gather the header, judge and edit it, let the rest flow to the body writer and the MIME parser;
+ * at the end have it planned (queue/planning), commit, and tell the scheduler. RFC 5321 §4.4 (trace fields), §6.3
+ * (loops); RFC 6409 §8; RFC 8601 §5. */
 #include "queue/incoming.h"
 
 #include "base/codec.h"
@@ -9,7 +9,9 @@
 #include "proto/imf/edit.h"
 #include "proto/imf/field.h"
 #include "proto/imf/received.h"
-#include "proto/mime/derive.h"
+#include "queue/planning.h"
+#include "queue/posting.h"
+#include "queue/receipt.h"
 #include "queue/record.h"
 
 struct incoming {
@@ -25,8 +27,7 @@ struct incoming {
     struct buf *header;           /* the header as it came, until it is whole */
     bool header_done;
     char last[2]; /* the last bytes, to see whether it ends with CRLF */
-    struct str *delivered_to; /* the Delivered-To fields it came with */
-    size_t n_delivered_to;
+    struct journey journey; /* as its header tells */
     struct reply refusal;
 };
 
@@ -59,20 +60,10 @@ struct incoming *incoming_begin(const struct queue *q, struct arena *a, const st
 
 /* ---- the bytes ---- */
 
-static struct trace_recipient *recipients_of(const struct incoming *in)
-{
-    struct trace_recipient *v = arena_array(in->arena, in->n_rcpt, sizeof *v);
-    for (size_t i = 0; i < in->n_rcpt; i++) {
-        v[i].path = in->rcpt[i].path;
-        if (in->rcpt[i].route->n == 1) v[i].final = in->rcpt[i].route->targets[0].final;
-    }
-    return v;
-}
-
 /* A letter too large for memory takes its envelope along into its pack. */
 static void envelop(struct incoming *in)
 {
-    body_envelope(in->body, &in->t->from, recipients_of(in), in->n_rcpt, in->t->at);
+    body_envelope(in->body, &in->t->from, plan_recipients(in->arena, in->rcpt, in->n_rcpt), in->n_rcpt, in->t->at);
     in->enveloped = true;
 }
 
@@ -92,20 +83,15 @@ static FIBER void keep(struct incoming *in, struct str bytes)
     in->last[1] = bytes.p[bytes.n - 1];
 }
 
-/* Reads the fields once: each recipient is compared with them later, and there may be many of both. */
-static void note_delivered_to(struct incoming *in, struct str header)
+/* How often it has been handed on, and to whom. RFC 5321 §6.3. */
+static void judge_journey(struct incoming *in, struct str header)
 {
-    struct imf_field field;
-    size_t from = 0;
-    in->delivered_to = arena_array(in->arena, LIMIT_RECEIVED_FIELDS, sizeof *in->delivered_to);
-    while (imf_find_field(header, S("Delivered-To"), &from, &field)) {
-        if (in->n_delivered_to == LIMIT_RECEIVED_FIELDS) {
-            refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Delivered-To fields",
-                         LIMIT_RECEIVED_FIELDS));
-            return;
-        }
-        in->delivered_to[in->n_delivered_to++] = arena_str(in->arena, str_trim(field.body));
-    }
+    in->journey = plan_journey(in->arena, header);
+    if (in->journey.n > LIMIT_RECEIVED_FIELDS)
+        refuse(in,
+               R(554, E(5, 4, 6), "this message is going in circles: %d Delivered-To fields", LIMIT_RECEIVED_FIELDS));
+    else if (in->journey.received >= LIMIT_RECEIVED_FIELDS)
+        refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Received fields", LIMIT_RECEIVED_FIELDS));
 }
 
 /* Was more gathered than a header may have, and does that break off inside a line? Then where the header ends is not
@@ -120,15 +106,12 @@ static void judge_header(struct incoming *in, struct str gathered)
 {
     struct imf_header h = imf_header_of(gathered);
     struct str header = str_head(gathered, h.size);
-    note_delivered_to(in, header);
     if (header.n > LIMIT_HEADER || breaks_off(gathered, h))
         refuse(in, R(552, E(5, 3, 4), "the header is longer than %d bytes", LIMIT_HEADER));
-    else if (imf_count_received(header) >= LIMIT_RECEIVED_FIELDS) /* RFC 5321 §6.3 */
-        refuse(in, R(554, E(5, 4, 6), "this message is going in circles: %d Received fields", LIMIT_RECEIVED_FIELDS));
-    else if (in->rules->judge) {
-        struct reply r = in->rules->judge(in->rules->arg, in->arena, header);
-        if (r.code) refuse(in, r);
-    }
+    judge_journey(in, header);
+    if (in->refusal.code || !in->rules->judge) return;
+    struct reply r = in->rules->judge(in->rules->arg, in->arena, header);
+    if (r.code) refuse(in, r);
 }
 
 static struct str new_message_id(struct incoming *in)
@@ -188,63 +171,27 @@ FIBER void incoming_bytes(struct incoming *in, struct str bytes)
     }
 }
 
-/* ---- what the store keeps ---- */
+/* ---- the end ---- */
 
-static uint64_t hash_of_id(struct str id)
+/* Domains are said as A-labels: a field of ours must not be what makes a letter one for SMTPUTF8 (RFC 6531 §3.7.3). */
+static struct str ascii_domain(struct incoming *in, struct str domain)
 {
-    struct sha256 h = sha256_of(id);
-    uint64_t v;
-    memcpy(&v, h.b, sizeof v);
-    return v;
+    struct str key;
+    return str_is_ascii(domain) || domain_key(in->arena, domain, &key) ? domain : key;
 }
-
-static void set_thread_refs(struct arena *a, const struct mime_derived *d, struct body_facts *f)
-{
-    uint64_t *refs = arena_array(a, d->n_references + 1, sizeof *refs);
-    if (d->message_id.n) refs[f->n_thread_refs++] = hash_of_id(d->message_id);
-    for (size_t i = 0; i < d->n_references; i++) refs[f->n_thread_refs++] = hash_of_id(d->references[i]);
-    f->thread_refs = refs;
-}
-
-static struct body_facts facts_of(struct arena *a, const struct mime_derived *d, struct sha256 digest)
-{
-    struct body_facts f = {
-        .sha256 = digest,
-        .version = MIME_DERIVED_VERSION,
-        .envelope = d->envelope,
-        .structure = d->structure,
-        .preview = d->preview,
-        .sent_at = d->has_date ? d->sent.utc : 0,
-        .has_attachment = d->has_attachment,
-        .message_id = d->message_id,
-        .subject = d->subject,
-    };
-    set_thread_refs(a, d, &f);
-    return f;
-}
-
-static bool address_needs_utf8(struct address a) { return !str_is_ascii(a.local) || !str_is_ascii(a.domain); }
-
-static bool needs_utf8(const struct incoming *in, const struct mime_letter *letter)
-{
-    if (letter->traits & MIME_HEADER_8BIT || address_needs_utf8(in->t->from.address)) return true;
-    for (size_t i = 0; i < in->n_rcpt; i++)
-        if (address_needs_utf8(in->rcpt[i].path.address)) return true;
-    return false;
-}
-
-/* ---- prefixes ---- */
 
 static struct str received_field(struct incoming *in)
 {
     const struct transaction *t = in->t;
+    const struct address to = in->rcpt[0].path.address;
+    const struct address rcpt = {to.local, str_is_ascii(to.local) ? ascii_domain(in, to.domain) : to.domain};
     struct buf id = BUF(16);
     id_put(&id, t->id);
     struct imf_received r = {
         .helo = t->helo,
         .ptr = t->ptr,
         .client = in->rules->hide_client ? (struct ip){0} : t->client,
-        .by = in->queue->hostname,
+        .by = ascii_domain(in, in->queue->hostname),
         .lmtp = t->lmtp,
         .esmtp = t->esmtp,
         .tls = t->tls_version.n > 0,
@@ -253,7 +200,7 @@ static struct str received_field(struct incoming *in)
         .tls_version = t->tls_version,
         .tls_cipher = t->tls_cipher,
         .id = buf_str(&id),
-        .rcpt = in->n_rcpt == 1 ? &in->rcpt[0].path.address : NULL,
+        .rcpt = in->n_rcpt == 1 ? &rcpt : NULL,
         .at = t->at,
     };
     struct buf *field = buf_in(in->arena, 8192);
@@ -261,114 +208,6 @@ static struct str received_field(struct incoming *in)
     buf_free(&id);
     return buf_str(field);
 }
-
-static void put_address_field(struct buf *b, struct str name, struct address address, bool brackets)
-{
-    buf_add(b, name);
-    if (brackets) buf_char(b, '<');
-    if (!address_is_null(address)) address_put(b, address);
-    if (brackets) buf_char(b, '>');
-    buf_lit(b, "\r\n");
-}
-
-static struct str delivery_prefix(struct incoming *in, struct address final, const struct address *original)
-{
-    struct buf *b = buf_in(in->arena, 4096);
-    put_address_field(b, S("Return-Path: "), in->t->from.address, true); /* RFC 5321 §4.4 */
-    put_address_field(b, S("Delivered-To: "), final, false);
-    if (original) put_address_field(b, S("X-Original-To: "), *original, false);
-    return buf_str(b);
-}
-
-/* ---- planning ---- */
-
-struct planning {
-    struct incoming *in;
-    struct acceptance *acceptance;
-    const struct body_facts *facts;
-    struct record record;
-    size_t cap;
-    struct reply *results;
-};
-
-static struct delivery *new_delivery(struct planning *p)
-{
-    struct acceptance *a = p->acceptance;
-    if (a->n_deliveries == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 4;
-        struct delivery *more = arena_array(p->in->arena, cap, sizeof *more);
-        if (a->n_deliveries) memcpy(more, a->deliveries, a->n_deliveries * sizeof *more);
-        a->deliveries = more;
-        p->cap = cap;
-    }
-    return &a->deliveries[a->n_deliveries++];
-}
-
-static bool is_planned(const struct route_target *const *done, size_t n, struct address final)
-{
-    for (size_t i = 0; i < n; i++)
-        if (address_key_eq(done[i]->final, final)) return true;
-    return false;
-}
-
-static bool is_loop(const struct incoming *in, struct address final) /* RFC 5321 §6.3 */
-{
-    if (in->n_delivered_to == 0) return false;
-    struct str text = address_str(in->arena, final);
-    for (size_t i = 0; i < in->n_delivered_to; i++)
-        if (str_ieq(in->delivered_to[i], text)) return true;
-    return false;
-}
-
-static void plan_target(struct planning *p, uint32_t index, const struct incoming_recipient *rcpt,
-                        const struct route_target *target)
-{
-    struct incoming *in = p->in;
-    struct address original;
-    bool same = address_key(in->arena, rcpt->path.address, &original) == 0 && address_key_eq(original, target->final);
-    struct str prefix = delivery_prefix(in, target->final, same ? NULL : &rcpt->path.address);
-    struct plan plan = {0};
-    in->queue->post->plan_local(in->arena, target->account, in->t, p->facts, &plan);
-    for (size_t i = 0; i < plan.n; i++) {
-        *new_delivery(p) = (struct delivery){
-            .account = target->account->id,
-            .mailbox = plan.actions[i].mailbox,
-            .flags = plan.actions[i].flags,
-            .prefix = prefix,
-            .recipient = index,
-        };
-        record_delivered(&p->record, index, target->final, plan.actions[i].why);
-    }
-}
-
-/* Plans every recipient; a final address that two recipients share gets one copy. Where an alias leads on to several,
- * those who have the letter already are passed over; a recipient that leads to nobody else is a loop. */
-static void plan_all(struct planning *p)
-{
-    struct arena *a = p->in->arena;
-    const struct incoming_recipient *rcpt = p->in->rcpt;
-    size_t n = p->in->n_rcpt, targets = 0, done_n = 0;
-    for (size_t i = 0; i < n; i++) targets += rcpt[i].route->n;
-    const struct route_target **done = arena_array(a, targets, sizeof *done);
-    for (size_t i = 0; i < n; i++) {
-        size_t loops = 0;
-        if (!address_is_null(rcpt[i].route->missing)) record_missing(&p->record, (uint32_t)i, rcpt[i].route->missing);
-        for (size_t t = 0; t < rcpt[i].route->n; t++) {
-            const struct route_target *target = &rcpt[i].route->targets[t];
-            if (is_loop(p->in, target->final)) {
-                loops++;
-                continue;
-            }
-            if (is_planned(done, done_n, target->final)) continue;
-            done[done_n++] = target;
-            plan_target(p, (uint32_t)i, &rcpt[i], target);
-        }
-        if (loops == rcpt[i].route->n)
-            p->results[i] = R(554, E(5, 4, 6), "this message has been delivered here before: a loop");
-    }
-}
-
-/* ---- the end ---- */
 
 static FIBER int finish_body(struct incoming *in, struct error *e)
 {
@@ -379,37 +218,42 @@ static FIBER int finish_body(struct incoming *in, struct error *e)
     return in->refusal.code ? 0 : body_finish(in->body, e);
 }
 
-static FIBER int accept_all(struct incoming *in, struct reply *results, struct error *e)
+static struct reply reply_of_commit(int code, const struct error *e)
 {
-    struct arena *a = in->arena;
-    struct mime_letter *letter = mime_parser_end(in->parser);
-    struct mime_derived derived = mime_derive(a, letter);
-    struct body_facts facts = facts_of(a, &derived, body_sha256(in->body));
-    struct acceptance acceptance = {
-        .id = in->t->id,
-        .session = in->t->session,
-        .submitter = in->t->account,
-        .received_at = in->t->at,
-        .from = in->t->from,
-        .needs_8bit = letter->traits & MIME_BODY_8BIT,
-        .needs_utf8 = needs_utf8(in, letter),
+    if (code == ERR_TOO_LONG) /* RFC 5321 §4.5.3.1.10 */
+        return R(452, E(4, 5, 3), "the recipients' aliases lead to too many; send to fewer at a time");
+    return reply_of_error(code, e);
+}
+
+static FIBER struct reply accept_all(struct incoming *in, struct reply *results)
+{
+    struct planning plan = {
+        .queue = in->queue,
+        .arena = in->arena,
+        .t = in->t,
+        .now = clock_utc(in->queue->world),
+        .authenticated = in->t->account || in->t->trusted || in->t->user.n,
+        .rcpt = in->rcpt,
+        .n_rcpt = in->n_rcpt,
+        .journey = in->journey,
         .body = in->body,
         .prefix = received_field(in),
-        .facts = &facts,
-        .recipients = recipients_of(in),
-        .n_recipients = in->n_rcpt,
-        .submitted_recipients = in->rules->per_hour ? (uint32_t)in->n_rcpt : 0,
-        .per_hour = in->rules->per_hour,
-        .per_day = in->rules->per_day,
+        .letter = mime_parser_end(in->parser),
     };
-    struct planning p = {.in = in, .acceptance = &acceptance, .facts = &facts, .results = results};
-    record_begin(&p.record, a, in->t, body_size(in->body));
-    plan_all(&p);
-    if (acceptance.n_deliveries == 0) return 0; /* every recipient is a loop */
-    record_accepted(&p.record);
-    acceptance.events = p.record.events;
-    acceptance.n_events = p.record.n;
-    return store_accept(in->queue->store, &acceptance, e);
+    struct acceptance acceptance;
+    struct error e = {0};
+    struct reply stored = R(250, E(2, 0, 0), "stored");
+    if (!plan_acceptance(&plan, &acceptance, results)) return stored; /* to nobody: every result says why not */
+    acceptance.submitted_recipients = in->rules->per_hour ? (uint32_t)in->n_rcpt : 0;
+    acceptance.per_hour = in->rules->per_hour;
+    acceptance.per_day = in->rules->per_day;
+    struct acceptance *all = &acceptance;
+    size_t n = 1;
+    int r = receipt_add(&plan, buf_str(in->header), results, &all, &n, &e);
+    if (!r) r = store_accept_all(in->queue->store, all, n, &e);
+    if (r) return reply_of_commit(r, &e);
+    posting_accepted(in->queue, all, n);
+    return stored;
 }
 
 /* A letter's refusals are recorded up to LIMIT_REFUSALS_TRACED recipients, then counted. */
@@ -431,7 +275,6 @@ FIBER void incoming_end(struct incoming *in, struct reply *results)
     struct error e = {0};
     for (size_t i = 0; i < in->n_rcpt; i++) results[i] = (struct reply){0};
     int r = finish_body(in, &e);
-    if (in->refusal.code == 0 && r == 0) r = accept_all(in, results, &e);
     if (r) refuse(in, reply_of_error(r, &e));
-    answer_all(in, results, in->refusal.code ? in->refusal : R(250, E(2, 0, 0), "stored"));
+    answer_all(in, results, in->refusal.code ? in->refusal : accept_all(in, results));
 }

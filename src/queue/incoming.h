@@ -15,6 +15,8 @@ struct queue { /* what accepting needs; made by the program, constant while it r
     const struct post_office *post;
     struct route_rules rules;
     struct str hostname; /* shown: in Received, Message-ID, authserv-id */
+    struct str srs_secret; /* of return addresses, hex; empty: senders are not rewritten */
+    struct scheduler *scheduler; /* told of what is to be carried; NULL: it finds the rows */
 };
 
 struct incoming_rules {

@@ -3,6 +3,7 @@
 #define QUEUE_POST_H
 
 #include "mail/transaction.h"
+#include "queue/errand.h"
 #include "queue/route.h"
 #include "store/store.h"
 
@@ -23,6 +24,9 @@ struct post_office {
      * again. */
     void (*plan_local)(struct arena *a, const struct directory_account *account, const struct transaction *t,
                        const struct body_facts *facts, struct plan *out);
+    /* Carries parcels of one next hop (the MTA's relay); returns when the errand is over. NULL: nothing is relayed. */
+    FIBER enum errand_end (*carry)(void *arg, struct errand *e);
+    void *carry_arg;
 };
 
 #endif

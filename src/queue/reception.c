@@ -30,7 +30,17 @@ const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, 
 {
     struct reception *r = tx->mark;
     struct route *route = arena_new_of(tx->arena, struct route);
-    route_resolve(tx->arena, r->directory, &r->desk->queue->rules, to->address, s->local.ip, tx->from.size, route);
+    const struct route_question question = {
+        .rcpt = to->address,
+        .sender = tx->from.address,
+        .our_address = s->local.ip,
+        .size = tx->from.size,
+        .srs_secret = r->desk->queue->srs_secret,
+        .now = r->t.at,
+        .earlier = r->last_route,
+    };
+    route_resolve(tx->arena, r->directory, &r->desk->queue->rules, &question, route);
+    if (route->refusal.code == 0) r->last_route = route;
     *mark = route;
     return route;
 }

@@ -22,6 +22,7 @@ struct reception { /* a transaction at the desk: smtp_tx.mark */
     struct transaction t;
     struct incoming_rules rules;       /* the agent sets them at MAIL */
     const struct directory *directory; /* one snapshot for the whole transaction */
+    const struct route *last_route;    /* of the recipients that were not refused */
     struct incoming *incoming;
     void *mark; /* the agent's */
 };

@@ -1,6 +1,8 @@
 /* Building trace events; the store keeps and chains them. */
 #include "queue/record.h"
 
+#include "base/codec.h"
+
 static struct trace_event event_of(const struct transaction *t, enum trace_kind kind)
 {
     return (struct trace_event){
@@ -15,21 +17,17 @@ static struct trace_event event_of(const struct transaction *t, enum trace_kind 
 
 static void add(struct record *r, struct trace_event e)
 {
-    if (r->n == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 4;
-        struct trace_event *more = arena_array(r->arena, cap, sizeof *more);
-        if (r->n) memcpy(more, r->events, r->n * sizeof *more);
-        r->events = more;
-        r->cap = cap;
-    }
+    r->events = arena_grow(r->arena, r->events, r->n, &r->cap, sizeof *r->events);
     r->events[r->n++] = e;
 }
 
-void record_begin(struct record *r, struct arena *a, const struct transaction *t, int64_t size)
+void record_begin(struct record *r, struct arena *a, const struct transaction *t, int64_t size, struct str origin)
 {
     *r = (struct record){.arena = a, .at = t->at};
     struct trace_event e = event_of(t, TRACE_RECEIVED);
     e.number = size;
+    e.text = origin;
+    if (origin.n == 0 && t->user.n) e.text = arena_printf(a, "user %.*s of this machine", STR_FMT(t->user));
     add(r, e);
 }
 
@@ -41,6 +39,30 @@ void record_delivered(struct record *r, uint32_t recipient, struct address final
                .recipient = (int32_t)recipient,
                .address = address_str(r->arena, final),
                .text = where,
+           });
+}
+
+void record_routed(struct record *r, uint32_t recipient, struct address final, struct str way)
+{
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = TRACE_ROUTED,
+               .recipient = (int32_t)recipient,
+               .address = address_str(r->arena, final),
+               .text = way,
+           });
+}
+
+void record_refused_target(struct record *r, uint32_t recipient, struct address final, struct str words)
+{
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = TRACE_REFUSED,
+               .recipient = (int32_t)recipient,
+               .address = address_str(r->arena, final),
+               .code = 550,
+               .status = E(5, 7, 1),
+               .text = words,
            });
 }
 
@@ -61,6 +83,75 @@ void record_accepted(struct record *r)
 {
     add(r,
         (struct trace_event){.at = r->at, .kind = TRACE_ACCEPTED, .recipient = -1, .code = 250, .status = E(2, 0, 0)});
+}
+
+void record_resume(struct record *r, struct arena *a, utc_us at) { *r = (struct record){.arena = a, .at = at}; }
+
+void record_tried(struct record *r, const struct attempt *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add(r, (struct trace_event){
+                   .at = r->at,
+                   .kind = TRACE_ATTEMPT,
+                   .recipient = -1,
+                   .peer = v[i].contact.address.ip,
+                   .host = v[i].contact.host,
+                   .tls = v[i].contact.tls,
+                   .code = v[i].outcome.code,
+                   .status = v[i].outcome.status,
+                   .text = v[i].outcome.text,
+               });
+}
+
+void record_outcome(struct record *r, enum trace_kind kind, const struct queue_item *recipient,
+                    const struct contact *contact, const struct outcome *o)
+{
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = kind,
+               .recipient = (int32_t)recipient->recipient,
+               .peer = contact->address.ip,
+               .host = contact->host,
+               .tls = contact->tls,
+               .address = address_str(r->arena, recipient->final),
+               .code = o->code,
+               .status = o->status,
+               .text = o->text,
+           });
+}
+
+void record_doubt(struct record *r, const struct queue_item *recipient)
+{
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = TRACE_ATTEMPT,
+               .recipient = (int32_t)recipient->recipient,
+               .address = address_str(r->arena, recipient->final),
+               .text = S("the server died while this may have been on its way: it may arrive twice"),
+           });
+}
+
+void record_reported(struct record *r, struct address reader, struct str what, int64_t report)
+{
+    char room[16];
+    struct buf id = BUF_OVER(room);
+    id_put(&id, report);
+    add(r, (struct trace_event){
+               .at = r->at,
+               .kind = TRACE_REPORTED,
+               .recipient = -1,
+               .address = address_str(r->arena, reader),
+               .text = arena_printf(r->arena, "%.*s: message %.*s", STR_FMT(what), STR_FMT(buf_str(&id))),
+               .number = report,
+           });
+}
+
+void record_unreported(struct record *r, int32_t recipient, struct str why)
+{
+    add(r, (struct trace_event){.at = r->at,
+                                .kind = TRACE_REPORTED,
+                                .recipient = recipient,
+                                .text = arena_printf(r->arena, "nobody is told: %.*s", STR_FMT(why))});
 }
 
 static void refused(struct store *s, const struct transaction *t, struct trace_event e, const struct reply *why)

@@ -12,6 +12,7 @@ struct transaction smtp_facts(const struct smtp_session *s, const struct smtp_tx
         .lmtp = s->service->kind == SMTP_LMTP,
         .esmtp = s->esmtp,
         .trusted = s->trusted,
+        .user = s->known ? s->who.login : S(""),
         .tls_version = str_c(tls->version),
         .tls_cipher = str_c(tls->cipher),
         .account = s->who.account,

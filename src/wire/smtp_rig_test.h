@@ -143,6 +143,13 @@ static struct reply rig_expn(struct smtp_session *s, struct str what, struct buf
     return R(250, E(2, 1, 5), "friends");
 }
 
+static struct reply rig_etrn(struct smtp_session *s, struct str node)
+{
+    RIG_ASSERT(!s->tx && node.n);
+    if (str_eq(node, S("@x.test"))) return R(253, E(2, 0, 0), "3 pending messages for node @x.test started");
+    return R(459, E(4, 7, 1), "not for you");
+}
+
 static int rig_password(void *arg, struct ip client, struct arena *a, struct str login, struct str password,
                         struct sasl_identity *who)
 {
@@ -222,7 +229,8 @@ static inline bool rig_option(void *arg, struct str name, struct str value)
     else if (str_eq(name, S("no-tls"))) r->service.tls = NULL;
     else if (str_eq(name, S("tls-first"))) r->service.tls_first = true;
     else if (str_eq(name, S("expn"))) r->policy.expn = rig_expn;
-    else if (str_eq(name, S("dsn"))) r->service.announce_dsn = true;
+    else if (str_eq(name, S("etrn"))) r->policy.etrn = rig_etrn;
+    else if (str_eq(name, S("hold")) && str_to_u64(value, INT64_MAX, &n)) r->service.hold_max = (int64_t)n;
     else if (str_eq(name, S("size")) && str_to_u64(value, INT64_MAX, &n)) r->service.size_max = (int64_t)n;
     else return false;
     return true;

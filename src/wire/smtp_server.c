@@ -90,6 +90,11 @@ bool smtp_offers_auth(const struct smtp_session *s)
     return stream_tls(s->io)->version || (v->plaintext_auth && v->plaintext_auth(v->agent, s->peer.ip));
 }
 
+bool smtp_offers_hold(const struct smtp_session *s)
+{
+    return s->service->hold_max > 0 && (s->who.account || s->trusted);
+}
+
 struct str smtp_with(const struct smtp_session *s)
 {
     static const struct str names[2][2][4] = {
@@ -113,6 +118,15 @@ static void note_helo(struct smtp_session *s, struct str name)
     s->helo = str_of(s->helo_bytes, name.n);
 }
 
+/* "FUTURERELEASE 31536000 2027-11-28T00:00:00.000Z" (RFC 4865 §3) */
+static struct str future_release(const struct smtp_session *s)
+{
+    struct buf *b = buf_in(s->cmd, 100);
+    buf_printf(b, "FUTURERELEASE %lld ", (long long)s->service->hold_max);
+    time_put_rfc3339(b, clock_utc(loop_world(loop_self())) + SECONDS(s->service->hold_max));
+    return buf_str(b);
+}
+
 static FIBER void say_extensions(struct smtp_session *s)
 {
     const struct smtp_service *v = s->service;
@@ -133,7 +147,9 @@ static FIBER void say_extensions(struct smtp_session *s)
         buf_u64(&b, (uint64_t)v->recipients_max);
         smtp_say_more(s, 250, none, buf_str(&b));
     }
-    if (v->announce_dsn) smtp_say_more(s, 250, none, S("DSN"));
+    if (v->kind == SMTP_SUBMISSION || s->trusted) smtp_say_more(s, 250, none, S("DSN"));
+    if (smtp_offers_hold(s)) smtp_say_more(s, 250, none, future_release(s));
+    if (v->policy->etrn && v->kind != SMTP_LMTP) smtp_say_more(s, 250, none, S("ETRN"));
     if (smtp_offers_tls(s)) smtp_say_more(s, 250, none, S("STARTTLS"));
     if (smtp_offers_auth(s))
         smtp_say_more(s, 250, none, arena_printf(s->cmd, "AUTH %.*s", STR_FMT(sasl_mechanisms(s->io))));
@@ -204,6 +220,14 @@ static FIBER struct reply on_expn(struct smtp_session *s, const struct smtp_comm
     return R(r.code, r.status, "%.*s", STR_FMT(line.n ? line : str_c(r.text)));
 }
 
+static FIBER struct reply on_etrn(struct smtp_session *s, const struct smtp_command *c) /* RFC 1985 §5 */
+{
+    if (!s->service->policy->etrn || s->service->kind == SMTP_LMTP) return R(502, E(5, 5, 1), "ETRN is not for you");
+    if (c->error.code) return smtp_problem_reply(c);
+    if (s->starts++ >= LIMIT_ETRN_CONNECTION) return R(458, E(4, 7, 0), "that is enough for one connection");
+    return s->service->policy->etrn(s, c->argument);
+}
+
 static FIBER struct reply on_foreign(struct smtp_session *s, const struct smtp_command *c)
 {
     (void)s, (void)c;
@@ -232,6 +256,7 @@ static const struct {
     [SMTP_NOOP] = {ANY, on_noop, REFUSED_COMMAND},
     [SMTP_VRFY] = {ANY, on_vrfy, REFUSED_VRFY},
     [SMTP_EXPN] = {ANY, on_expn, REFUSED_VRFY},
+    [SMTP_ETRN] = {READY, on_etrn, REFUSED_COMMAND}, /* RFC 1985 §5: not within a transaction */
     [SMTP_HELP] = {ANY, on_help, REFUSED_COMMAND},
     [SMTP_QUIT] = {ANY, on_quit, REFUSED_COMMAND},
     [SMTP_STARTTLS] = {ANY & ~NEW, smtp_on_starttls, REFUSED_COMMAND},
@@ -259,8 +284,9 @@ static struct reply out_of_order(const struct smtp_session *s, enum smtp_verb ve
         break;
     default: break;
     }
-    /* RFC 4954 §4 */
-    return R(503, sequence, verb == SMTP_AUTH ? "not within a transaction" : "the sender was given already");
+    /* RFC 4954 §4, RFC 1985 §5 */
+    bool outside = verb == SMTP_AUTH || verb == SMTP_ETRN;
+    return R(503, sequence, outside ? "not within a transaction" : "the sender was given already");
 }
 
 /* Counts what went wrong, and slows down who guesses at recipients. */

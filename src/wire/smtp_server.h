@@ -41,6 +41,9 @@ struct smtp_policy {
     /* EXPN: writes "250-..." lines' texts into out (one address a line, LF) and returns 250, or a refusal. NULL: 502
      * and not announced. */
     FIBER struct reply (*expn)(struct smtp_session *s, struct str what, struct buf *out);
+    /* ETRN (RFC 1985): start what waits for this node, a domain ("@example.org": and those below it). NULL: 502 and not
+     * announced. */
+    FIBER struct reply (*etrn)(struct smtp_session *s, struct str node);
     /* The transaction is over: accepted, RSET, EHLO, STARTTLS or hang-up. Frees what the agent holds for it. */
     void (*done)(struct smtp_session *s, struct smtp_tx *tx);
     /* A refusal was sent (never called for refusals inside end()); tx may be NULL. For trace and limits. */
@@ -66,7 +69,7 @@ struct smtp_service {
     bool (*proxy_allowed)(void *agent, struct ip peer);
     int64_t size_max;      /* bytes, announced with SIZE */
     int recipients_max;    /* announced with LIMITS RCPTMAX */
-    bool announce_dsn;     /* RFC 3461 parameters are parsed and kept in any case */
+    int64_t hold_max;      /* seconds a letter may be held for, announced to those logged in (RFC 4865); 0: never */
     int64_t (*new_id)(void *agent); /* ids for sessions and messages */
     /* TLS from the first byte (465), behind the PROXY header; else the listener has seen to it */
     bool tls_first;
@@ -103,9 +106,10 @@ struct smtp_session {
     bool esmtp;      /* EHLO or LHLO */
     bool trusted;
     struct sasl_identity who; /* account 0: not logged in */
+    bool known;               /* who.login is known otherwise than by a log-in, which is as good as one */
     bool smtputf8_reply;      /* the transaction at hand declared SMTPUTF8 */
     struct smtp_tx *tx;
-    int errors, auth_failures, unknown_recipients, refusals_traced, messages;
+    int errors, auth_failures, unknown_recipients, refusals_traced, messages, starts /* ETRN */;
     utc_us began;
     void *mark; /* the agent's */
 

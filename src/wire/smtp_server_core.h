@@ -38,5 +38,7 @@ bool smtp_exempt(const struct smtp_session *s);
 
 bool smtp_offers_tls(const struct smtp_session *s);  /* STARTTLS may be said now */
 bool smtp_offers_auth(const struct smtp_session *s); /* AUTH may be said now */
+/* HOLDFOR and HOLDUNTIL may be said now: by those we know (RFC 4865 §4) */
+bool smtp_offers_hold(const struct smtp_session *s);
 
 #endif

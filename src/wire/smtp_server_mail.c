@@ -29,7 +29,19 @@ static struct smtp_tx *begin_tx(struct smtp_session *s, const struct reverse_pat
 
 static bool may_submit(const struct smtp_session *s)
 {
-    return s->service->kind != SMTP_SUBMISSION || s->who.account || s->trusted;
+    return s->service->kind != SMTP_SUBMISSION || s->who.account || s->known || s->trusted;
+}
+
+/* RFC 4865 §4: not for later than was said; what is past is for now. */
+static struct reply judge_hold(const struct smtp_session *s, const struct reverse_path *from)
+{
+    if (!from->hold_for && !from->hold_until) return (struct reply){0};
+    if (!smtp_offers_hold(s)) return R(555, E(5, 5, 4), "a parameter is not supported");
+    utc_us now = clock_utc(loop_world(loop_self()));
+    int64_t span = from->hold_for ? SECONDS(from->hold_for) : from->hold_until - now;
+    if (span > SECONDS(s->service->hold_max))
+        return R(501, E(5, 5, 4), "a letter is held for %lld seconds at most", (long long)s->service->hold_max);
+    return (struct reply){0};
 }
 
 FIBER struct reply smtp_on_mail(struct smtp_session *s, const struct smtp_command *c) /* RFC 5321 §4.1.1.2 */
@@ -39,8 +51,10 @@ FIBER struct reply smtp_on_mail(struct smtp_session *s, const struct smtp_comman
     if (!may_submit(s)) return R(530, E(5, 7, 0), "log in first"); /* RFC 4954 §6 */
     if (c->error.code) return smtp_problem_reply(c);
     if (c->from.size > s->service->size_max) return R(552, E(5, 3, 4), "message too large"); /* RFC 1870 §6.1 */
+    struct reply r = judge_hold(s, &c->from);
+    if (r.code) return r;
     struct smtp_tx *tx = begin_tx(s, &c->from);
-    struct reply r = s->service->policy->mail ? s->service->policy->mail(s, tx) : R(250, E(2, 1, 0), "sender ok");
+    r = s->service->policy->mail ? s->service->policy->mail(s, tx) : R(250, E(2, 1, 0), "sender ok");
     s->tx_over = !reply_ok(r);
     return r;
 }
@@ -86,7 +100,7 @@ FIBER struct reply smtp_on_rcpt(struct smtp_session *s, const struct smtp_comman
 
 /* ---- the letter ---- */
 
-static bool trusts_newlines(const struct smtp_session *s) { return s->trusted || s->who.account; }
+static bool trusts_newlines(const struct smtp_session *s) { return s->trusted || s->known || s->who.account; }
 
 /* Nobody wants the rest of it. */
 static bool is_doomed(const struct smtp_session *s)

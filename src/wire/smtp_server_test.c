@@ -29,8 +29,8 @@ static const struct {
 } states[] = {
     {"new", ""},
     {"ready",
-     "C: EHLO c.test\nS: 250-mx.test\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-STARTTLS\n"
-     "S: 250-AUTH *\nS: 250 ENH*\n"},
+     "C: EHLO c.test\nS: 250-mx.test\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-*\nS: 250-DSN\n"
+     "S: 250-STARTTLS\nS: 250-AUTH *\nS: 250 ENH*\n"},
     {"mail", "C: MAIL FROM:<a@x.test>\nS: 250 2.1.0 *\n"},
     {"refused", "C: RCPT TO:<later@x.test>\nS: 451 4.2.0 *\n"},
     {"rcpt", "C: RCPT TO:<b@x.test>\nS: 250 2.1.5 *\n"},
@@ -52,6 +52,7 @@ static const struct {
     {"NOOP with words", {"250 2.0.0", NULL, NULL, NULL, NULL, NULL}},
     {"VRFY bob", {"252 2.5.0", NULL, NULL, NULL, NULL, NULL}},
     {"EXPN friends", {"502 5.5.1", NULL, NULL, NULL, NULL, NULL}},
+    {"ETRN x.test", {"503 5.5.1", "502 5.5.1", "503 5.5.1", NULL, NULL, NULL}},
     {"HELP", {"214 2.0.0", NULL, NULL, NULL, NULL, NULL}},
     {"QUIT", {"221 2.0.0", NULL, NULL, NULL, NULL, NULL}},
     {"HELO c.test", {"250 mx.test", NULL, NULL, NULL, NULL, NULL}},

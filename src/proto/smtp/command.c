@@ -8,7 +8,8 @@
 #include "proto/smtp/parameters.h"
 
 typedef void argument_reader(struct arena *a, struct str argument, struct smtp_command *c);
-static argument_reader read_nothing, read_anything, read_name, read_mail, read_rcpt, read_bdat, read_text, read_auth;
+static argument_reader read_nothing, read_anything, read_name, read_mail, read_rcpt, read_bdat, read_text, read_node,
+    read_auth;
 
 static const struct {
     struct str name;
@@ -27,6 +28,7 @@ static const struct {
     [SMTP_NOOP] = {S_INIT("NOOP"), read_anything},
     [SMTP_VRFY] = {S_INIT("VRFY"), read_text},
     [SMTP_EXPN] = {S_INIT("EXPN"), read_text},
+    [SMTP_ETRN] = {S_INIT("ETRN"), read_node},
     [SMTP_HELP] = {S_INIT("HELP"), read_anything},
     [SMTP_QUIT] = {S_INIT("QUIT"), read_nothing},
     [SMTP_STARTTLS] = {S_INIT("STARTTLS"), read_nothing},
@@ -71,6 +73,15 @@ static void read_text(struct arena *a, struct str argument, struct smtp_command 
     c->argument = str_trim(argument);
     if (c->argument.n == 0) wrong(c, 501, E(5, 5, 4), "whom?");
     else if (!utf8_valid(c->argument)) wrong(c, 501, E(5, 5, 4), "that is not UTF-8");
+}
+
+/* "ETRN" SP [option character] node name (RFC 1985 §5.1) */
+static void read_node(struct arena *a, struct str argument, struct smtp_command *c)
+{
+    (void)a;
+    c->argument = str_word(&argument);
+    if (c->argument.n == 0 || argument.n) wrong(c, 501, E(5, 5, 4), "syntax: ETRN domain");
+    else if (c->argument.n > LIMIT_DOMAIN + 1) wrong(c, 501, E(5, 5, 4), "name too long");
 }
 
 /* ---- paths ---- */

@@ -21,6 +21,7 @@ enum smtp_verb {
     SMTP_NOOP,
     SMTP_VRFY,
     SMTP_EXPN,
+    SMTP_ETRN,
     SMTP_HELP,
     SMTP_QUIT,
     SMTP_STARTTLS,

@@ -177,6 +177,29 @@ static void reads_mail_parameters(void **state)
     assert_true(str_eq(c.from.auth, S("<>")));
 }
 
+static void reads_hold_parameters(void **state) /* RFC 4865 §3 */
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        utc_us until;
+    } rows[] = {
+        {"1970-01-02T00:00:00Z", DAYS(1)},        {"1970-01-01T00:00:00Z", 1},
+        {"1960-01-01T00:00:00Z", 1},              {"1970-01-02T01:30:00+01:30", DAYS(1)},
+        {"1970-01-01T19:00:00.5-05:00", DAYS(1)}, {"2026-12-24T18:00:00Z", SECONDS(INT64_C(1798135200))},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char line[100];
+        snprintf(line, sizeof line, "MAIL FROM:<a@b> HOLDUNTIL=%s", rows[i].text);
+        struct smtp_command c = parse(str_c(line));
+        assert_int_equal(c.error.code, 0);
+        assert_int_equal(c.from.hold_until, rows[i].until);
+        assert_int_equal(c.from.hold_for, 0);
+    }
+    struct smtp_command c = parse(S("MAIL FROM:<a@b> holdfor=3600"));
+    assert_true(c.from.hold_for == 3600 && c.from.hold_until == 0);
+}
+
 static void reads_rcpt_parameters(void **state)
 {
     (void)state;
@@ -214,8 +237,30 @@ static void refuses_parameters(void **state)
         {"RET=ALL", "501 5.5.4"},
         {"ENVID=a+0D+0Ab", "501 5.5.4"},
         {"ENVID", "501 5.5.4"},
-        {"HOLDFOR=10", "555 5.5.4"},
-        {"HOLDUNTIL=2026-01-01T00:00:00Z", "555 5.5.4"},
+        {"HOLDFOR=10", ""},
+        {"HOLDFOR=999999999", ""},
+        {"HOLDFOR", "501 5.5.4"},
+        {"HOLDFOR=", "501 5.5.4"},
+        {"HOLDFOR=0", "501 5.5.4"},
+        {"HOLDFOR=010", "501 5.5.4"},
+        {"HOLDFOR=1000000000", "501 5.5.4"},
+        {"HOLDFOR=-1", "501 5.5.4"},
+        {"HOLDFOR=1 HOLDFOR=1", "501 5.5.4"},
+        {"HOLDFOR=1 HOLDUNTIL=2026-01-01T00:00:00Z", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00Z", ""},
+        {"HOLDUNTIL=2026-01-01t00:00:00.123456789z", ""},
+        {"HOLDUNTIL=2028-02-29T23:59:60+14:00", ""},
+        {"HOLDUNTIL", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00.Z", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00ZZ", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00+1:00", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T00:00:00+24:00", "501 5.5.4"},
+        {"HOLDUNTIL=2026-02-29T00:00:00Z", "501 5.5.4"},
+        {"HOLDUNTIL=2026-13-01T00:00:00Z", "501 5.5.4"},
+        {"HOLDUNTIL=2026-01-01T24:00:00Z", "501 5.5.4"},
+        {"HOLDUNTIL=+026-01-01T00:00:00Z", "501 5.5.4"},
         {"REQUIRETLS", "555 5.5.4"},
         {"NOTIFY=NEVER", "555 5.5.4"},
         {"X", "555 5.5.4"},
@@ -286,6 +331,11 @@ static void reads_other_commands(void **state)
         {S("VRFY j\xc3"), SMTP_VRFY, "501 5.5.4", S("j\xc3")},
         {S("VRFY"), SMTP_VRFY, "501 5.5.4", S("")},
         {S("EXPN list"), SMTP_EXPN, "", S("list")},
+        {S("ETRN example.org"), SMTP_ETRN, "", S("example.org")},
+        {S("etrn @example.org"), SMTP_ETRN, "", S("@example.org")},
+        {S("ETRN #queue"), SMTP_ETRN, "", S("#queue")},
+        {S("ETRN"), SMTP_ETRN, "501 5.5.4", S("")},
+        {S("ETRN a b"), SMTP_ETRN, "501 5.5.4", S("a")},
         {S("STARTTLS"), SMTP_STARTTLS, "", S("")},
         {S("STARTTLS x"), SMTP_STARTTLS, "501 5.5.4", S("x")},
         {S(""), SMTP_UNKNOWN, "500 5.5.2", S("")},
@@ -473,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_reverse_paths),  cmocka_unit_test(reads_forward_paths),
         cmocka_unit_test(limits_paths),         cmocka_unit_test(reads_mail_parameters),
+        cmocka_unit_test(reads_hold_parameters),
         cmocka_unit_test(reads_rcpt_parameters), cmocka_unit_test(refuses_parameters),
         cmocka_unit_test(limits_parameters),    cmocka_unit_test(reads_other_commands),
         cmocka_unit_test(reads_bdat),           cmocka_unit_test(reads_auth),

@@ -1,7 +1,7 @@
 /* Parameters of MAIL and RCPT (RFC 5321 §4.1.1.11): SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC
- * 4954), RET ENVID NOTIFY ORCPT (RFC 3461).
+ * 4954), RET ENVID NOTIFY ORCPT (RFC 3461), HOLDFOR HOLDUNTIL (RFC 4865).
  *
- * One table a command; what is in neither (HOLDFOR, REQUIRETLS, …) is refused with 555. Each may appear once. */
+ * One table a command; what is in neither (REQUIRETLS, …) is refused with 555. Each may appear once. */
 #include "proto/smtp/parameters.h"
 
 #include "base/utf8.h"
@@ -81,9 +81,79 @@ static struct smtp_problem read_ret(struct arena *a, struct str value, void *pat
 static struct smtp_problem read_envid(struct arena *a, struct str value, void *path)
 {
     struct reverse_path *from = path;
-    if (value.n == 0 || xtext_decode(a, value, &from->envid) || !within(from->envid, '!', '~'))
+    if (value.n == 0 || xtext_decode(a, value, &from->envid) || !within(from->envid, ' ', '~'))
         return SYNTAX_ERROR("ENVID wants xtext of printable characters"); /* RFC 3461 §4.4 */
     if (from->envid.n > LIMIT_ENVID) return SYNTAX_ERROR("ENVID is too long");
+    return NO_PROBLEM;
+}
+
+/* future-release-integer = %x31-39 *8DIGIT, of seconds (RFC 4865 §3) */
+static struct smtp_problem read_hold_for(struct arena *a, struct str value, void *path)
+{
+    (void)a;
+    struct reverse_path *from = path;
+    uint64_t seconds;
+    if (!str_to_u64(value, 999999999, &seconds) || value.p[0] == '0')
+        return SYNTAX_ERROR("HOLDFOR wants a number of seconds");
+    from->hold_for = (int64_t)seconds;
+    return NO_PROBLEM;
+}
+
+static bool take_number(struct str *text, size_t digits, int *out)
+{
+    uint64_t n;
+    if (text->n < digits || !str_to_u64(str_head(*text, digits), 9999, &n)) return false;
+    *text = str_skip(*text, digits);
+    *out = (int)n;
+    return true;
+}
+
+static bool take_char(struct str *text, char c)
+{
+    if (text->n == 0 || ch_upper(text->p[0]) != c) return false;
+    *text = str_skip(*text, 1);
+    return true;
+}
+
+/* time-offset = "Z" / ("+" / "-") time-hour ":" time-minute */
+static bool take_offset(struct str *text, int *minutes)
+{
+    int hour, minute, sign = 1;
+    *minutes = 0;
+    if (take_char(text, 'Z')) return true;
+    if (take_char(text, '-')) sign = -1;
+    else if (!take_char(text, '+')) return false;
+    if (!take_number(text, 2, &hour) || !take_char(text, ':') || !take_number(text, 2, &minute)) return false;
+    *minutes = sign * (hour * 60 + minute);
+    return hour < 24 && minute < 60;
+}
+
+/* date-time = full-date "T" partial-time time-offset (RFC 3339 §5.6); a fraction of a second is passed over */
+static bool take_date_time(struct str *text, utc_us *out)
+{
+    struct civil c = {0};
+    bool ok = take_number(text, 4, &c.year) && take_char(text, '-') && take_number(text, 2, &c.month) &&
+              take_char(text, '-') && take_number(text, 2, &c.day) && take_char(text, 'T') &&
+              take_number(text, 2, &c.hour) && take_char(text, ':') && take_number(text, 2, &c.minute) &&
+              take_char(text, ':') && take_number(text, 2, &c.second);
+    if (ok && take_char(text, '.')) {
+        int digit;
+        ok = take_number(text, 1, &digit);
+        while (ok && take_number(text, 1, &digit)) {
+        }
+    }
+    if (!ok || !take_offset(text, &c.offset) || !civil_valid(&c)) return false;
+    *out = civil_to_utc(&c);
+    return true;
+}
+
+static struct smtp_problem read_hold_until(struct arena *a, struct str value, void *path)
+{
+    (void)a;
+    struct reverse_path *from = path;
+    if (!take_date_time(&value, &from->hold_until) || value.n)
+        return SYNTAX_ERROR("HOLDUNTIL wants a time such as 2026-12-24T18:00:00Z"); /* RFC 4865 §3, RFC 3339 §5.6 */
+    if (from->hold_until <= 0) from->hold_until = 1; /* long ago, but not unsaid */
     return NO_PROBLEM;
 }
 
@@ -137,6 +207,7 @@ static struct smtp_problem read_orcpt(struct arena *a, struct str value, void *p
 static const struct parameter of_mail[] = {
     {S_INIT("SIZE"), read_size}, {S_INIT("BODY"), read_body}, {S_INIT("SMTPUTF8"), read_smtputf8},
     {S_INIT("AUTH"), read_auth}, {S_INIT("RET"), read_ret},   {S_INIT("ENVID"), read_envid},
+    {S_INIT("HOLDFOR"), read_hold_for}, {S_INIT("HOLDUNTIL"), read_hold_until},
 };
 static const struct parameter of_rcpt[] = {
     {S_INIT("NOTIFY"), read_notify},
@@ -178,7 +249,10 @@ static struct smtp_problem read_all(struct arena *a, struct str rest, const stru
 
 struct smtp_problem smtp_mail_parameters(struct arena *a, struct str rest, struct reverse_path *from)
 {
-    return read_all(a, rest, of_mail, sizeof of_mail / sizeof *of_mail, from);
+    struct smtp_problem problem = read_all(a, rest, of_mail, sizeof of_mail / sizeof *of_mail, from);
+    if (!problem.code && from->hold_for && from->hold_until) /* RFC 4865 §3 */
+        return SYNTAX_ERROR("HOLDFOR or HOLDUNTIL, not both");
+    return problem;
 }
 
 struct smtp_problem smtp_rcpt_parameters(struct arena *a, struct str rest, struct forward_path *to)
