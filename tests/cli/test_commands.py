@@ -176,7 +176,7 @@ def test_wrong_words(office):
 
 def test_help(office):
     overview = office.penny("help").stdout
-    for name in ("setup", "serve", "status", "domain", "account", "alias", "trace", "verify", "send", "config"):
+    for name in ("setup", "serve", "status", "domain", "account", "alias", "route", "queue", "trace", "verify", "send", "sendmail", "config"):
         assert f"\n  {name} " in overview
         assert "SEE ALSO" in office.penny("help", name).stdout
     assert "plaintext_auth" in office.penny("help", "penny.conf").stdout
