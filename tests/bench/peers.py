@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -128,9 +129,9 @@ class Penny(Server):
 
     PASSWORD = "correct horse battery"
 
-    def __init__(self, program, accounts):
+    def __init__(self, program, accounts, config=""):
         super().__init__("penny")
-        self.program, self.accounts = program, accounts
+        self.program, self.accounts, self.more = program, accounts, config
         self.ports = {kind: free_port() for kind in ("submissions", "lmtp", "pop3")}
         self.ports["smtp"] = self.port
 
@@ -138,28 +139,63 @@ class Penny(Server):
         return subprocess.run([self.program, "-c", self.folder / "penny.conf", *args], check=True, capture_output=True, text=True,
                               input=self.PASSWORD + "\n" if password else None).stdout
 
-    def start(self):
+    def setup(self):
         first, *others = self.accounts
         name, domain = first.split("@")
         self.penny("setup", domain, "--data", self.folder / "data", "--hostname", f"mail.{domain}", "--account", name, "--password-stdin",
                    password=True)
         config = self.folder / "penny.conf"
         with config.open("a") as f:
-            f.write('\ntrusted = {"127.0.0.0/8"}\nplaintext_auth = {"127.0.0.1"}\nlog { level = "warn" }\n')
+            f.write('\ntrusted = {"127.0.0.0/8"}\nplaintext_auth = {"127.0.0.1"}\nlog { level = "warn" }\n' + self.more)
             for kind, port in self.ports.items():
                 f.write(f'listen "{kind}" {{ address = {{"127.0.0.1:{port}"}} }}\n')
         for account in others:
             self.penny("account", "add", account, "--password-stdin", password=True)
-        self.process = self.spawn(self.program, "-c", config, "serve", stdout=subprocess.PIPE, stderr=open(self.folder / "log", "w"))
+
+    def serve(self, under=()):
+        """under: a program that runs it, with its arguments."""
+        self.process = self.spawn(*under, self.program, "-c", self.folder / "penny.conf", "serve", stdout=subprocess.PIPE,
+                                  stderr=open(self.folder / "log", "a"))
         if self.process.stdout.readline().strip() != b"ready":
             raise SystemExit("penny did not start:\n" + (self.folder / "log").read_text())
+
+    def start(self):
+        self.setup()
+        self.serve()
+
+    def restart(self):
+        """Seconds from SIGTERM to ready."""
+        begun = time.monotonic()
+        self.process.terminate()
+        self.process.wait(60)
+        self.serve()
+        return time.monotonic() - begun
 
     def status(self):
         return json.loads(self.penny("status", "--json"))
 
 
+class Sink(Server):
+    """smtp-sink: takes everything and forgets it."""
+
+    def __init__(self):
+        super().__init__("sink")
+
+    def start(self):
+        self.counts = self.folder / "counts"
+        self.spawn("/usr/sbin/smtp-sink", "-4", "-c", "-u", "nobody", f"127.0.0.1:{self.port}", "1000", stdout=self.counts.open("w"))
+        wait_for_port(self.port)
+
+    def letters(self):
+        """The last of the running counts it prints."""
+        with self.counts.open("rb") as f:
+            f.seek(max(0, self.counts.stat().st_size - 200))
+            told = re.findall(rb"mesg=\s*(\d+)", f.read())
+        return int(told[-1]) if told else 0
+
+
 class Postfix(Server):
-    """target: hold (accept only) or an LMTP port to deliver to."""
+    """target: hold (accept only), an LMTP port to deliver to, or a Sink to relay to."""
 
     def __init__(self, target):
         super().__init__("postfix")
@@ -181,6 +217,8 @@ class Postfix(Server):
         if self.target == "hold":
             main["relayhost"] = "[127.0.0.1]:1"
             main["smtpd_recipient_restrictions"] = "check_client_access static:HOLD, permit_mynetworks, reject"
+        elif isinstance(self.target, Sink):
+            main["relayhost"] = f"[127.0.0.1]:{self.target.port}"
         else:
             main["virtual_mailbox_domains"] = "sink.test"
             main["virtual_transport"] = f"lmtp:inet:127.0.0.1:{self.target}"
