@@ -196,7 +196,7 @@ static FIBER int hand_in_for(struct handing *h, struct smtp_client *c, struct fo
         struct smtp_outgoing *o = transaction(h, to, n);
         int e = smtp_client_transact(c, o, NULL, NULL, &h->error);
         n = judge(h, o, to, &temporary);
-        if (temporary) h->code = EX_TEMPFAIL;
+        if (temporary) h->code = h->taken > 0 ? EX_UNAVAILABLE : EX_TEMPFAIL; /* 75 would bring it to some twice */
         if (h->taken > taken || temporary) return 0;
         if (e) return e;
         if (h->refused == refused) return error_set(&h->error, ERR_UNAVAILABLE, "the server gave no answer");

@@ -115,7 +115,9 @@ enum {
 #define SPAN_DELAY_WARNING HOURS(4)
 #define SPAN_QUEUE_LEASE SECONDS(5)         /* what is relayed straight from memory is not due in the store before */
 #define SPAN_FUTURE_RELEASE DAYS(365)       /* RFC 4865 §4: most that a letter may be held */
+#define SPAN_ETRN MINUTES(1)                /* between two ETRN of strangers that are obeyed */
 #define SPAN_RELAY_DRAIN SECONDS(5)         /* for replies to letters that are out, when the server stops */
+#define SPAN_RELAY_STUCK SECONDS(1)         /* nobody was taken for so long: another connection helps */
 #define SPAN_RELAY_IDLE SECONDS(2)          /* a connection waits for another letter */
 #define SPAN_SRS DAYS(21)                   /* a rewritten return address is good for */
 /* SMTP client time-outs, RFC 5321 §4.5.3.2 */

@@ -216,6 +216,7 @@ FIBER int posting_hand_over(const struct queue *q, struct arena *a, struct parce
         for (size_t i = 0; i < w.n_rcpt; i++) results[i] = w.results[w.place[i]];
         *n_letters = 1;
         r = receipt_add(&w.plan, w.header, results, letters, n_letters, e);
+        if (r) *n_letters = 0; /* nothing of it must be committed without the rest */
     }
     for (size_t i = 0; !r && i < p->n; i++) p->v[i].outcome = outcome_of(a, &w.results[i]);
     return r;

@@ -30,9 +30,11 @@ const struct route *reception_route(struct smtp_session *s, struct smtp_tx *tx, 
 {
     struct reception *r = tx->mark;
     struct route *route = arena_new_of(tx->arena, struct route);
+    const struct address nobody = {STR_NONE, STR_NONE};
+    const bool known = r->t.account || r->t.trusted || s->known;
     const struct route_question question = {
         .rcpt = to->address,
-        .sender = tx->from.address,
+        .sender = known ? tx->from.address : nobody,
         .our_address = s->local.ip,
         .size = tx->from.size,
         .srs_secret = r->desk->queue->srs_secret,

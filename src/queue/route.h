@@ -17,7 +17,7 @@ struct route_rules {
 
 struct route_question {
     struct address rcpt;    /* as RCPT said it */
-    struct address sender;  /* as MAIL said it; empty: <> */
+    struct address sender;  /* as MAIL said it, if we know that it is he; else empty, as for <> */
     struct ip our_address;  /* the one the client talks to (postmaster@[it] is ours); family 0: unknown */
     int64_t size;           /* SIZE of MAIL, or -1 */
     struct str srs_secret;  /* of return addresses (proto/smtp/srs.h); empty: none are ours */

@@ -31,6 +31,14 @@ static bool is_own_mx(const struct next_hop *hop, bool by_sender, struct address
     return hop->kind == HOP_MX && !by_sender && str_eq(hop->host, final.domain);
 }
 
+/* The domain itself, but for names that mean something else among keys ("local"): those have no dot. */
+static struct str own_key(struct arena *a, struct str domain)
+{
+    return str_find_char(domain, '.') < domain.n || domain_is_literal(domain)
+               ? domain
+               : arena_printf(a, "mx://%.*s", STR_FMT(domain));
+}
+
 /* What goes to the same hosts under another log-in or with other demands on TLS must not share a connection. */
 static struct str key_apart(struct arena *a, const struct next_hop *hop)
 {
@@ -56,7 +64,7 @@ static void follow(struct arena *a, const struct directory_route *r, struct addr
     out->user = arena_str(a, r->user);
     out->password = arena_str(a, r->password);
     if (out->kind == HOP_MX && out->host.n == 0) out->host = out->key = arena_str(a, final.domain);
-    if (is_own_mx(out, r->by_sender, final)) out->key = out->host;
+    if (is_own_mx(out, r->by_sender, final)) out->key = own_key(a, out->host);
     else if (out->kind == HOP_MX || out->kind == HOP_HOST) out->key = key_apart(a, out);
 }
 
@@ -91,7 +99,7 @@ void route_next_hop(struct arena *a, const struct directory *d, const struct rou
         return;
     }
     struct str domain = arena_str(a, final.domain);
-    *out = (struct next_hop){.kind = HOP_MX, .key = domain, .host = domain};
+    *out = (struct next_hop){.kind = HOP_MX, .key = own_key(a, domain), .host = domain};
     *why = arena_printf(a, "the %s %.*s", domain_is_literal(final.domain) ? "address" : "MX hosts of",
                         STR_FMT(final.domain));
 }

@@ -27,17 +27,11 @@ bool is_at_hand(const struct scheduler *s, const struct queue_item *i)
     return map_get(&s->at_hand, key_str(&key)) != NULL;
 }
 
-static struct bundle *bundle_make(struct mail *m, size_t n)
+static struct bundle *bundle_make(struct mail *m, struct out_recipient *v, struct row_key *keys, size_t n)
 {
     struct bundle *b = arena_new_of(m->arena, struct bundle);
-    *b = (struct bundle){.mail = m, .keys = arena_array(m->arena, n, sizeof *b->keys)};
-    b->parcel = (struct parcel){
-        .letter = &m->letter,
-        .bytes = m->bytes,
-        .arena = m->arena,
-        .v = arena_array(m->arena, n, sizeof *b->parcel.v),
-        .n = n,
-    };
+    *b = (struct bundle){.mail = m, .keys = keys};
+    b->parcel = (struct parcel){.letter = &m->letter, .bytes = m->bytes, .arena = m->arena, .v = v, .n = n};
     list_init(&b->link);
     m->bundles++;
     return b;
@@ -60,7 +54,8 @@ void bundle_let_go(struct scheduler *s, struct bundle *b)
 struct bundle *bundle_new(struct scheduler *s, struct mail *m, const struct queue_item *items, size_t n,
                           struct str sender)
 {
-    struct bundle *b = bundle_make(m, n);
+    struct arena *a = m->arena;
+    struct bundle *b = bundle_make(m, arena_array(a, n, sizeof *b->parcel.v), arena_array(a, n, sizeof *b->keys), n);
     for (size_t i = 0; i < n; i++) b->parcel.v[i].item = items[i];
     b->sender = sender;
     b->priority = items[0].priority;
@@ -84,20 +79,12 @@ void bundle_free(struct scheduler *s, struct bundle *b)
 
 struct bundle *bundle_split(struct scheduler *s, struct bundle *b, size_t k)
 {
-    struct bundle *rest = bundle_make(b->mail, b->parcel.n - k);
-    struct out_recipient *v = rest->parcel.v;
-    struct row_key *keys = rest->keys;
-    size_t n = rest->parcel.n;
-    memcpy(v, b->parcel.v + k, n * sizeof *v);
-    rest->parcel = b->parcel;
-    rest->parcel.v = v;
-    rest->parcel.n = n;
-    rest->keys = keys;
+    struct bundle *rest = bundle_make(b->mail, b->parcel.v + k, b->keys + k, b->parcel.n - k);
     rest->hop = b->hop;
     rest->sender = b->sender;
     rest->priority = b->priority;
-    for (size_t i = k; i < b->parcel.n; i++) map_remove(&s->at_hand, key_str(&b->keys[i]));
     b->parcel.n = k;
+    bundle_let_go(s, rest); /* whose rows are known as b's */
     bundle_hold(s, rest);
     s->parcels++;
     return rest;
@@ -201,7 +188,7 @@ static void take_in(struct scheduler *s, struct handed_over *h)
     for (size_t i = 0, k; i < h->n; i += k) {
         k = gather(h->items + i, h->n - i);
         struct hop *hop = in_time ? hop_of(s, h->items[i].next_hop) : NULL;
-        bool room = hop && hop_has_room(s, hop, sender, h->items[i].priority, true);
+        bool room = hop && !is_at_hand(s, &h->items[i]) && hop_has_room(s, hop, sender, h->items[i].priority, true);
         all &= room;
         if (!room) continue;
         hop_add(s, hop, bundle_new(s, m, h->items + i, k, sender), false);
@@ -362,6 +349,13 @@ void scheduler_look_again(struct scheduler *s)
     if (s->deaf || atomic_exchange(&s->look_asked, true)) return;
     s->look_post.fn = look_posted;
     loop_post(s->loop, &s->look_post);
+}
+
+bool scheduler_may_be_hurried(struct scheduler *s)
+{
+    mono_us now = clock_mono(s->world), last = s->hurried_at;
+    if (last && now < last + SPAN_ETRN) return false;
+    return atomic_compare_exchange_strong(&s->hurried_at, &last, now);
 }
 
 static void drain_posted(struct post *p)

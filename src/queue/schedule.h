@@ -33,6 +33,9 @@ void scheduler_accepted(struct scheduler *s, const struct acceptance *a, struct 
  * what is not under way and looks anew. Any thread. */
 void scheduler_look_again(struct scheduler *s);
 
+/* May a stranger have what waits tried now (ETRN)? Once a minute: it costs work for every letter. Any thread. */
+bool scheduler_may_be_hurried(struct scheduler *s);
+
 /* The server is about to stop: what is under way goes on, nothing new begins. scheduler_stats().connections tells how
  * much of it there still is. Any thread. */
 void scheduler_drain(struct scheduler *s);

@@ -36,6 +36,7 @@ struct bundle {
     struct row_key *keys; /* one for each recipient */
     struct str sender;
     int priority;
+    utc_us tried_at;     /* patience is measured by it; 0: not yet */
     bool into_mailboxes; /* the next hop is their host (LMTP): success is delivery, not relaying */
     struct paper *paper; /* what is to be written about it, once outcomes are known */
     struct acceptance *handed; /* local: the same letter anew, to be committed as the rows go */
@@ -60,6 +61,11 @@ struct hop {
     struct list idle;         /* errands that wait for a parcel */
     size_t bundles, recipients; /* waiting in lines */
     int errands, window;
+
+    /* Nobody was taken for a while though the window has room: its errands are busy with something long. */
+    bool stuck;
+    mono_us look_at;       /* then it is seen whether that is so; 0: no need */
+    uint64_t taken, taken_then;
 
     /* rows of it that are not in memory may lie in the store behind this place */
     bool more;
@@ -143,6 +149,7 @@ struct scheduler {
     _Atomic int64_t delivered, deferred, failed, settlements, groups;
     _Atomic bool deaf; /* nothing is handed over any more */
     _Atomic bool look_asked, drain_asked;
+    _Atomic mono_us hurried_at; /* by a stranger */
     struct post look_post, drain_post;
 };
 
@@ -176,6 +183,7 @@ void hop_add(struct scheduler *s, struct hop *h, struct bundle *b, bool first);
 /* For one more letter of this sender. One that has just come waits behind his that are in the store. */
 bool hop_has_room(struct scheduler *s, struct hop *h, struct str sender, int priority, bool has_just_come);
 struct bundle *hop_take(struct scheduler *s, struct hop *h); /* NULL: none waits */
+void hop_not_sent(struct hop *h, size_t n); /* recipients that were taken count no more against its hour */
 void hop_forget_waiting(struct scheduler *s, struct hop *h); /* bundles leave memory; their rows are found again */
 void hop_has_more(struct scheduler *s, struct hop *h, struct queue_place before);
 void hop_check(struct scheduler *s, struct hop *h); /* after a change: wants it errands, or rows? */

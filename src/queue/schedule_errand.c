@@ -16,12 +16,14 @@ static void settle_all(struct scheduler *s, struct bundle *b, struct outcome o)
 static void put_away(struct scheduler *s, struct bundle *b)
 {
     hop_has_more(s, b->hop, (struct queue_place){0});
+    finder_expect(s, clock_utc(s->world) + SPAN_QUEUE_LEASE);
     bundle_free(s, b);
 }
 
 /* The letter cannot be read, or is gone. */
 static FIBER void give_up(struct scheduler *s, struct bundle *b, int code, const struct error *e)
 {
+    hop_not_sent(b->hop, b->parcel.n);
     if (code == ERR_NOT_FOUND) {
         bundle_free(s, b); /* somebody has removed it meanwhile */
     } else if (code == ERR_CORRUPT) {
@@ -50,6 +52,7 @@ static struct reverse_path reverse_path_of(const struct scheduler *s, const stru
 
 static void move_on(struct scheduler *s, struct bundle *b, struct str key)
 {
+    hop_not_sent(b->hop, b->parcel.n);
     settle_all(s, b, (struct outcome){.kind = OUTCOME_MOVED, .text = key});
 }
 
@@ -59,14 +62,17 @@ static void resolve(struct scheduler *s, struct bundle *b, const struct director
     struct arena *a = b->parcel.arena;
     const struct out_recipient *v = b->parcel.v;
     struct address sender = {0}, final;
-    address_key(a, b->mail->letter.from.address, &sender);
+    if (b->mail->letter.authenticated) address_key(a, b->mail->letter.from.address, &sender); /* else anybody's */
     for (size_t i = 0; i < b->parcel.n; i++) {
         struct next_hop hop;
         if (i > 0 && str_eq(v[i].item.final.domain, v[i - 1].item.final.domain)) continue;
         if (address_key(a, v[i].item.final, &final) != 0) final = v[i].item.final;
         route_next_hop(a, d, &s->queue->rules, sender, final, &hop, NULL);
         if (i == 0) *out = hop;
-        else if (!str_eq(hop.key, out->key)) hop_add(s, b->hop, bundle_split(s, b, i), true); /* ends the loop */
+        else if (!str_eq(hop.key, out->key)) { /* ends the loop */ struct bundle *apart = bundle_split(s, b, i);
+            hop_not_sent(b->hop, apart->parcel.n);
+            hop_add(s, b->hop, apart, true);
+        }
     }
 }
 
@@ -216,7 +222,7 @@ static struct bundle *keep_untried(struct scheduler *s, struct bundle *b)
     size_t untried = count_untried(b);
     struct bundle *rest = b;
     if (untried == 0) return b;
-    if (b->hop->per_hour) b->hop->hour_left += (int64_t)untried;
+    hop_not_sent(b->hop, untried);
     if (untried < b->parcel.n) {
         bundle_let_go(s, b);
         size_t tried = sort_tried(b->parcel.v, b->parcel.n);
@@ -335,6 +341,7 @@ static void start(struct scheduler *s, struct hop *h)
     list_init(&r->in_idle);
     list_init(&r->in_all_idle);
     h->errands++;
+    h->stuck = false;
     s->connections++;
     scheduler_spawn(s, run_errand, r);
 }

@@ -187,7 +187,7 @@ static FIBER void refill(struct scheduler *s, struct arena *a, struct hop *h)
         return;
     }
     bool moved = h->more && !is_same(h->from, from); /* earlier ones have come meanwhile */
-    bool swept = h->sweep.arena && !p.more, all = take_rows(s, a, h, &p, &left);
+    bool swept = h->sweep.arena && !p.more && !moved, all = take_rows(s, a, h, &p, &left);
     if (!moved) {
         h->more = p.more || !all;
         if (!all) h->from = left;
@@ -248,7 +248,9 @@ void finder_run(void *scheduler)
         errands_start(s);
         if (work(s, a)) continue;
         fiber_park(wake_time(s, now, next));
-        if (s->hops_missing && clock_mono(s->world) >= now + MINUTES(1)) s->look = true;
+        if (!s->hops_missing || clock_mono(s->world) < now + MINUTES(1)) continue;
+        s->hops_missing = false;
+        walk_again(s, clock_mono(s->world));
     }
     let_departed_go(s);
     s->finder = NULL;

@@ -14,7 +14,7 @@ enum { REFILL_BELOW = 100 }; /* recipients waiting: time to read more of the sto
 
 static bool is_forgettable(const struct hop *h)
 {
-    return h->bundles == 0 && h->errands == 0 && !h->more && h->failures == 0 && !h->sweep.arena &&
+    return h->bundles == 0 && h->errands == 0 && !h->more && !h->rests_until && !h->sweep.arena &&
            (!h->per_hour || h->hour_left == h->per_hour);
 }
 
@@ -30,6 +30,13 @@ static void forget_one(struct scheduler *s)
     }
 }
 
+/* Until it has rested, its hour is over, or it is to be looked at. */
+static void sleeps(struct scheduler *s, struct hop *h)
+{
+    if (list_empty(&h->in_resting)) list_push(&s->resting, &h->in_resting);
+    finder_wake(s);
+}
+
 void hop_read_owner(struct scheduler *s, struct hop *h, const struct directory *d)
 {
     const struct directory_destination *owner = directory_destination(d, h->key);
@@ -40,6 +47,7 @@ void hop_read_owner(struct scheduler *s, struct hop *h, const struct directory *
     if (h->hour_left < 0) h->hour_left = 0;
     h->per_hour = per_hour;
     h->hour_ends = clock_mono(s->world) + HOURS(1);
+    if (per_hour && h->hour_left == 0) sleeps(s, h);
 }
 
 struct hop *hop_of(struct scheduler *s, struct str key)
@@ -159,13 +167,6 @@ static void leave_line(struct scheduler *s, struct hop *h, struct bundle *b)
     free(l);
 }
 
-/* Until it has rested, or its hour is over. */
-static void sleeps(struct scheduler *s, struct hop *h)
-{
-    if (list_empty(&h->in_resting)) list_push(&s->resting, &h->in_resting);
-    finder_wake(s);
-}
-
 /* The urgent first; within a class the senders take turns. */
 struct bundle *hop_take(struct scheduler *s, struct hop *h)
 {
@@ -176,13 +177,23 @@ struct bundle *hop_take(struct scheduler *s, struct hop *h)
         list_push(&h->turns[i], first);
         struct bundle *b = list_entry(l->bundles.next, struct bundle, link);
         leave_line(s, h, b);
+        h->taken++;
         if (!h->per_hour) return b;
         if ((int64_t)b->parcel.n > h->hour_left) hop_add(s, h, bundle_split(s, b, (size_t)h->hour_left), true);
         h->hour_left -= (int64_t)b->parcel.n;
-        if (h->hour_left == 0) sleeps(s, h);
+        if (h->hour_left > 0) return b;
+        sleeps(s, h);
+        hop_forget_waiting(s, h); /* for an hour the memory is others' */
         return b;
     }
     return NULL;
+}
+
+void hop_not_sent(struct hop *h, size_t n)
+{
+    if (!h->per_hour) return;
+    h->hour_left += (int64_t)n;
+    if (h->hour_left > h->per_hour) h->hour_left = h->per_hour;
 }
 
 void hop_forget_waiting(struct scheduler *s, struct hop *h)
@@ -196,7 +207,9 @@ void hop_forget_waiting(struct scheduler *s, struct hop *h)
             bundle_free(s, b);
         }
     }
-    if (any) hop_has_more(s, h, (struct queue_place){0});
+    if (!any) return;
+    hop_has_more(s, h, (struct queue_place){0});
+    finder_expect(s, clock_utc(s->world) + SPAN_QUEUE_LEASE); /* some may not be due before */
 }
 
 static bool is_before(struct queue_place a, struct queue_place b)
@@ -216,7 +229,8 @@ void hop_has_more(struct scheduler *s, struct hop *h, struct queue_place before)
 
 static bool wants_errand(struct scheduler *s, struct hop *h)
 {
-    return h->bundles > (size_t)h->errands && list_empty(&h->idle) && h->errands < h->window && hop_is_open(s, h);
+    if (!list_empty(&h->idle) || h->errands >= h->window || !hop_is_open(s, h)) return false;
+    return h->bundles > (size_t)h->errands || (h->stuck && h->bundles > 0);
 }
 
 static bool wants_rows(struct scheduler *s, struct hop *h)
@@ -226,9 +240,27 @@ static bool wants_rows(struct scheduler *s, struct hop *h)
     return h->recipients < REFILL_BELOW && hop_is_open(s, h);
 }
 
+/* A few letters wait for the errands there are, which as a rule come back at once; they do not if one is in the middle
+ * of a long letter, or its host is silent. */
+static void watch_errands(struct scheduler *s, struct hop *h)
+{
+    if (h->look_at || h->bundles == 0 || h->errands == 0 || h->errands >= h->window || !list_empty(&h->idle)) return;
+    h->look_at = clock_mono(s->world) + SPAN_RELAY_STUCK;
+    h->taken_then = h->taken;
+    sleeps(s, h);
+}
+
+static void look_at_errands(struct hop *h, mono_us now)
+{
+    if (!h->look_at || h->look_at > now) return;
+    h->look_at = 0;
+    h->stuck = h->bundles > 0 && h->taken == h->taken_then;
+}
+
 void hop_check(struct scheduler *s, struct hop *h)
 {
     if (list_empty(&h->in_ready) && wants_errand(s, h)) list_push(&s->ready, &h->in_ready);
+    watch_errands(s, h);
     if (list_empty(&h->in_hungry) && wants_rows(s, h)) {
         list_push(&s->hungry, &h->in_hungry);
         finder_wake(s);
@@ -247,9 +279,16 @@ static void set_words(struct hop *h, const struct run *r)
         if (b->p[i] == '\n') b->p[i] = ' ';
 }
 
+static void end_sweep(struct hop *h)
+{
+    arena_free(h->sweep.arena);
+    h->sweep = (struct sweep){0};
+}
+
 void hop_served(struct scheduler *s, struct hop *h)
 {
     h->failures = 0;
+    if (h->sweep.arena) end_sweep(h); /* it is well again */
     if (h->bundles > 0 && h->window < s->limits.window) h->window++;
 }
 
@@ -269,13 +308,16 @@ static void rest(struct scheduler *s, struct hop *h, const struct run *r)
 void hop_is_busy(struct scheduler *s, struct hop *h, const struct run *r)
 {
     h->window = h->window > 1 ? h->window / 2 : 1;
-    if (r->delivered == 0 && h->errands == 0 && !h->rests_until) rest(s, h, r);
+    if (r->delivered > 0 || h->errands > 0 || h->rests_until) return;
+    rest(s, h, r);
+    hop_forget_waiting(s, h);
 }
 
 void hop_sweep(struct scheduler *s, struct hop *h, struct bundle *b)
 {
     struct arena *a = b->parcel.arena;
     struct outcome outcome = h->sweep.outcome;
+    b->tried_at = h->sweep.until;
     outcome.text = arena_str(a, outcome.text);
     for (size_t i = 0; i < b->parcel.n; i++) b->parcel.v[i].outcome = outcome;
     b->parcel.contact = h->sweep.contact;
@@ -329,10 +371,12 @@ void hops_wake(struct scheduler *s, mono_us now, mono_us *next)
     list_each_safe (n, &s->resting) {
         struct hop *h = list_entry(n, struct hop, in_resting);
         mono_us at = wake_time(h), sweep = h->sweep.arena ? h->sweep.next_at : FOREVER;
+        look_at_errands(h, now);
         if (at > now && at < *next) *next = at;
         if (sweep > now && sweep < *next) *next = sweep;
+        if (h->look_at && h->look_at < *next) *next = h->look_at;
         if (h->rests_until <= now) h->rests_until = 0;
-        if (at <= now && !h->sweep.arena) list_remove(n);
+        if (at <= now && !h->sweep.arena && !h->look_at) list_remove(n);
         hop_check(s, h);
     }
 }

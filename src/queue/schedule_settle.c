@@ -77,7 +77,7 @@ static bool put_deferred(struct scheduler *s, struct paper *p, const struct bund
 {
     uint64_t random;
     utc_us now = p->record.at;
-    if (has_expired(r, now)) return false;
+    if (has_expired(r, b->tried_at)) return false;
     world_random(s->world, &random, sizeof random);
     row->what = SETTLE_DEFERRED;
     row->due = retry_due(now, r->item.attempts + 1, &r->outcome, random);
@@ -185,10 +185,10 @@ static FIBER bool write_reports(struct scheduler *s, struct bundle *b)
     struct error e = {0};
     struct acceptance *letters;
     size_t n;
+    struct arena *a = arena_new(b->parcel.arena, 0); /* of this attempt */
     int r = b->mail->loaded ? 0 : mail_load(s, b->mail, p->settlement.message, &e);
-    if (!r)
-        r = bounce_reports(s->queue, b->parcel.arena, &b->parcel, p->reports, p->n_reports, &letters, &n, &p->record,
-                           &e);
+    if (!r) r = bounce_reports(s->queue, a, &b->parcel, p->reports, p->n_reports, &letters, &n, &p->record, &e);
+    if (r) arena_free(a);
     if (r == 0) join_letters(b->parcel.arena, &p->settlement, letters, n);
     else if (r == ERR_CORRUPT) {
         hold_instead(b, str_c(e.text));
@@ -249,6 +249,7 @@ static void follow_moved(struct scheduler *s, const struct bundle *b)
         }
         hop_has_more(s, h, (struct queue_place){0});
         hop_check(s, h);
+        finder_expect(s, clock_utc(s->world) + SPAN_QUEUE_LEASE); /* it may not be due before */
     }
 }
 
@@ -269,10 +270,10 @@ static void is_settled(struct scheduler *s, struct bundle *b)
 
 void settle(struct scheduler *s, struct bundle *b)
 {
-    utc_us now = clock_utc(s->world);
     struct settler *t = &s->plain;
+    if (!b->tried_at) b->tried_at = clock_utc(s->world);
     for (size_t i = 0; i < b->parcel.n; i++)
-        if (owes_report(&b->parcel.v[i], now)) t = &s->reporting;
+        if (owes_report(&b->parcel.v[i], b->tried_at)) t = &s->reporting;
     list_push(&t->bundles, &b->link);
     if (t->fiber) fiber_wake(t->fiber);
 }
@@ -289,9 +290,12 @@ static struct bundle *think_again(struct scheduler *s, struct bundle *b)
 {
     b->paper = NULL;
     if (!b->n_handed) return b;
-    hop_has_more(s, b->hop, (struct queue_place){0});
-    hop_check(s, b->hop);
+    struct hop *h = hop_of(s, b->parcel.v[0].item.next_hop); /* its own may have been forgotten */
+    if (!h) s->hops_missing = true;
     bundle_free(s, b);
+    if (!h) return NULL;
+    hop_has_more(s, h, (struct queue_place){0});
+    hop_check(s, h);
     return NULL;
 }
 
@@ -300,7 +304,12 @@ static struct bundle *think_again(struct scheduler *s, struct bundle *b)
 static void keep_or_drop(struct settler *t, struct bundle *b)
 {
     if (t->scheduler->stopping && b->paper && ++b->paper->tries >= LAST_TRIES) bundle_free(t->scheduler, b);
-    else list_unshift(&t->bundles, &b->link);
+    else list_push(&t->bundles, &b->link);
+}
+
+static FIBER void wait_a_little(void)
+{
+    if (fiber_sleep(SECONDS(1))) fiber_yield();
 }
 
 static FIBER void settle_group(struct settler *t, struct bundle **v, size_t n)
@@ -324,26 +333,24 @@ static FIBER void settle_group(struct settler *t, struct bundle **v, size_t n)
             continue;
         }
         LOG(s->log, LOG_ERROR, "queue.settle", F_ID("id", all[i].message), F_STR("error", str_c(all[i].error.text)));
-        if (is_outdated(all[i].result) && all[i].n_letters) v[i] = think_again(s, v[i]);
-        if (!v[i]) continue;
-        keep_or_drop(t, v[i]);
         failed = true;
+        if (is_outdated(all[i].result) && all[i].n_letters) v[i] = think_again(s, v[i]);
+        if (v[i]) keep_or_drop(t, v[i]);
     }
     arena_free(a);
-    if (failed) fiber_sleep(SECONDS(1));
+    if (failed) wait_a_little();
 }
 
-/* The next of the list, ready to be settled; NULL: none. */
+/* The next of the list, ready to be settled; NULL: none, or one that must wait while others go on. */
 static FIBER struct bundle *next_ready(struct settler *t)
 {
     struct scheduler *s = t->scheduler;
-    for (struct list *first; (first = list_shift(&t->bundles));) {
-        struct bundle *b = list_entry(first, struct bundle, link);
-        if (!b->paper) write_paper(s, b);
-        if (b->paper->n_reports == 0 || write_reports(s, b)) return b;
-        keep_or_drop(t, b);
-        if (fiber_sleep(SECONDS(1)) != 0 && !s->stopping) return NULL;
-    }
+    struct list *first = list_shift(&t->bundles);
+    if (!first) return NULL;
+    struct bundle *b = list_entry(first, struct bundle, link);
+    if (!b->paper) write_paper(s, b);
+    if (b->paper->n_reports == 0 || write_reports(s, b)) return b;
+    keep_or_drop(t, b);
     return NULL;
 }
 
@@ -364,6 +371,7 @@ void settler_run(void *settler)
         size_t n = 0;
         while (n < most && (v[n] = next_ready(t))) n++;
         if (n > 0) settle_group(t, v, n);
+        else if (!list_empty(&t->bundles)) wait_a_little();
         else if (t->ended) break;
         else fiber_park_whatever();
     }

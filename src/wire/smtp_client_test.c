@@ -44,7 +44,8 @@ static const struct {
     {"421 4.3.2 bye\r\n", "aaxxxxx"},
     {"450-4.2.1 later\r\n450 4.2.1 please\r\n", "aarrrrr"},
     {"550 5.7.1 never\r\n", "ahrrrrr"},
-    {"599\r\n", "SSSSSSS"}, /* RFC 5321 §4.2: the second digit is 0 to 5 */
+    {"599\r\n", "ahrrrrr"}, /* a refusal, though the second digit should be 0 to 5 (RFC 5321 §4.2) */
+    {"260 ok\r\n", "SSSSSSS"},
     {"250-one\r\n251 two\r\n", "SSSSSSS"},
     {"150 hm\r\n", "SSSSSSS"},
     {"650 hm\r\n", "SSSSSSS"},

@@ -19,11 +19,13 @@ void smtp_reply_clear(struct smtp_reply *r)
     buf_clear(&r->text);
 }
 
-/* Reply-code = %x32-35 %x30-35 %x30-39 */
+/* Reply-code = %x32-35 %x30-35 %x30-39; but refusals such as 571 are seen, and their first digit is all that counts
+ * (RFC 5321 §4.3.2) */
 static int read_code(struct str line)
 {
-    if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || line.p[1] < '0' || line.p[1] > '5' || !ch_digit(line.p[2]))
+    if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || !ch_digit(line.p[1]) || !ch_digit(line.p[2]))
         return ERR_SYNTAX;
+    if (line.p[0] < '4' && line.p[1] > '5') return ERR_SYNTAX;
     return (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
 }
 

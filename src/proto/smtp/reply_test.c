@@ -32,6 +32,8 @@ static void reads_single_lines(void **state)
         {S("25"), ERR_SYNTAX, 0, E_NONE, S("")},
         {S("150 x"), ERR_SYNTAX, 0, E_NONE, S("")},
         {S("650 x"), ERR_SYNTAX, 0, E_NONE, S("")},
+        {S("571 5.7.1 x"), 1, 571, E(5, 7, 1), S("x")}, /* seen for policy */
+        {S("499 x"), 1, 499, E_NONE, S("x")},
         {S("260 x"), ERR_SYNTAX, 0, E_NONE, S("")},
         {S("250x"), ERR_SYNTAX, 0, E_NONE, S("")},
         {S("HTTP/1.1 200"), ERR_SYNTAX, 0, E_NONE, S("")},
