@@ -133,13 +133,14 @@ static FIBER struct reply on_etrn(struct smtp_session *s, struct str node)
         return R(501, E(5, 1, 2), "that is no domain");
     if (!may_start(s, d, filter.domain)) return R(459, E(4, 7, 1), "no mail is kept here for that domain");
     struct scheduler *scheduler = desk->queue->scheduler;
-    if (!s->trusted && scheduler && !scheduler_may_be_hurried(scheduler))
+    if (!s->trusted && scheduler && !scheduler_may_be_hurried(scheduler, s->id))
         return R(458, E(4, 7, 1), "the queue was started just now, come again in a minute");
     ip_put_literal(&b, s->peer.ip);
     struct str who = arena_printf(s->cmd, "ETRN from %.*s", STR_FMT(buf_str(&b)));
     if (store_queue_change(desk->queue->store, &filter, QUEUE_RETRY, who, &changed, &e))
         return R(458, E(4, 3, 0), "the queue cannot be started now");
     if (changed == 0) return R(251, E(2, 0, 0), "no messages waiting");
+    if (scheduler && !s->trusted) scheduler_hurried(scheduler, s->id);
     if (scheduler) scheduler_look_again(scheduler);
     return R(253, E(2, 0, 0), "%lld pending recipients started", (long long)changed);
 }

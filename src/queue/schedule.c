@@ -351,11 +351,15 @@ void scheduler_look_again(struct scheduler *s)
     loop_post(s->loop, &s->look_post);
 }
 
-bool scheduler_may_be_hurried(struct scheduler *s)
+bool scheduler_may_be_hurried(struct scheduler *s, int64_t session)
 {
-    mono_us now = clock_mono(s->world), last = s->hurried_at;
-    if (last && now < last + SPAN_ETRN) return false;
-    return atomic_compare_exchange_strong(&s->hurried_at, &last, now);
+    return !s->hurried_at || s->hurried_by == session || clock_mono(s->world) >= s->hurried_at + SPAN_ETRN;
+}
+
+void scheduler_hurried(struct scheduler *s, int64_t session)
+{
+    s->hurried_by = session;
+    s->hurried_at = clock_mono(s->world);
 }
 
 static void drain_posted(struct post *p)

@@ -33,8 +33,10 @@ void scheduler_accepted(struct scheduler *s, const struct acceptance *a, struct 
  * what is not under way and looks anew. Any thread. */
 void scheduler_look_again(struct scheduler *s);
 
-/* May a stranger have what waits tried now (ETRN)? Once a minute: it costs work for every letter. Any thread. */
-bool scheduler_may_be_hurried(struct scheduler *s);
+/* ETRN of strangers: it costs work for every letter that waits, so after one session was obeyed another has to wait for
+ * SPAN_ETRN. May this one? And: it was. Any thread. */
+bool scheduler_may_be_hurried(struct scheduler *s, int64_t session);
+void scheduler_hurried(struct scheduler *s, int64_t session);
 
 /* The server is about to stop: what is under way goes on, nothing new begins. scheduler_stats().connections tells how
  * much of it there still is. Any thread. */

@@ -150,6 +150,7 @@ struct scheduler {
     _Atomic bool deaf; /* nothing is handed over any more */
     _Atomic bool look_asked, drain_asked;
     _Atomic mono_us hurried_at; /* by a stranger */
+    _Atomic int64_t hurried_by; /* his session */
     struct post look_post, drain_post;
 };
 

@@ -227,8 +227,9 @@ class Office(post.Penny):
     def shown(self, handed):
         return self.penny("queue", "show", handed.id).stdout
 
-    def retry(self, handed):
-        assert self.ask("queue.change", what="retry", messages=[handed.id]) is not None, "nothing of it waits"
+    def retry(self, handed, may_be_gone=False):
+        changed = self.ask("queue.change", what="retry", messages=[handed.id])
+        assert may_be_gone or changed is not None, "nothing of it waits"
 
     def remove_from_queue(self, handed):
         """If there is anything of it."""
