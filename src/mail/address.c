@@ -159,6 +159,11 @@ bool address_key_eq(struct address a, struct address b)
     return str_eq(a.local, b.local) && str_eq(a.domain, b.domain);
 }
 
+struct address address_copy(struct arena *a, struct address from)
+{
+    return (struct address){arena_str(a, from.local), arena_str(a, from.domain)};
+}
+
 /* Dot-string = Atom *("." Atom): how many bytes at the front of s are one; 0 if it is broken. */
 static size_t dot_string(struct str s)
 {

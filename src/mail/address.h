@@ -41,6 +41,7 @@ bool local_detail(struct str local, char separator, struct str *base, struct str
 /* Both keys at once; key->local and key->domain. */
 int address_key(struct arena *a, struct address addr, struct address *key);
 bool address_key_eq(struct address a, struct address b); /* of two keys */
+struct address address_copy(struct arena *a, struct address from);
 
 /* Writes local@domain, the local part quoted where its bytes need it (RFC 5321 §4.1.2). */
 void address_put(struct buf *b, struct address addr);

@@ -109,11 +109,6 @@ struct handed_over {
 
 static struct str copy(struct arena *a, struct str s) { return s.n ? arena_str(a, s) : S(""); }
 
-static struct address copy_address(struct arena *a, struct address x)
-{
-    return (struct address){copy(a, x.local), copy(a, x.domain)};
-}
-
 static void copy_letter(struct mail *m, const struct acceptance *a, struct str body)
 {
     m->letter = (struct queue_letter){
@@ -123,7 +118,7 @@ static void copy_letter(struct mail *m, const struct acceptance *a, struct str b
         .needs_8bit = a->needs_8bit,
         .needs_utf8 = a->needs_utf8,
         .received_at = a->received_at,
-        .from = {.address = copy_address(m->arena, a->from.address),
+        .from = {.address = address_copy(m->arena, a->from.address),
                  .ret = a->from.ret,
                  .envid = copy(m->arena, a->from.envid),
                  .size = -1},
@@ -146,8 +141,8 @@ static struct queue_item item_of(struct arena *a, const struct acceptance *from,
         .message = from->id,
         .number = (int32_t)i,
         .recipient = q->recipient,
-        .final = copy_address(a, q->final),
-        .original = copy_address(a, to->address),
+        .final = address_copy(a, q->final),
+        .original = address_copy(a, to->address),
         .orcpt = copy(a, to->orcpt),
         .notify = q->notify,
         .forwarded = q->forwarded,

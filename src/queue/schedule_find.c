@@ -121,17 +121,12 @@ static FIBER void walk(struct scheduler *s, struct arena *a)
 
 /* ---- the rows of a hop ---- */
 
-static struct address copy_address(struct arena *a, struct address x)
-{
-    return (struct address){arena_str(a, x.local), arena_str(a, x.domain)};
-}
-
 static struct queue_item copy_item(struct arena *a, const struct queue_item *i)
 {
     struct queue_item c = *i;
-    c.final = copy_address(a, i->final);
-    c.original = copy_address(a, i->original);
-    c.sender = copy_address(a, i->sender);
+    c.final = address_copy(a, i->final);
+    c.original = address_copy(a, i->original);
+    c.sender = address_copy(a, i->sender);
     c.orcpt = arena_str(a, i->orcpt);
     c.next_hop = arena_str(a, i->next_hop);
     c.last_reply = arena_str(a, i->last_reply);

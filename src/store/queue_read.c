@@ -37,17 +37,12 @@ static struct queue_item get_item(struct query *q)
     return i;
 }
 
-static struct address copy_address(struct arena *a, struct address from)
-{
-    return (struct address){arena_str(a, from.local), arena_str(a, from.domain)};
-}
-
 static struct queue_item copy_item(struct arena *a, const struct queue_item *from)
 {
     struct queue_item i = *from;
-    i.final = copy_address(a, from->final);
-    i.original = copy_address(a, from->original);
-    i.sender = copy_address(a, from->sender);
+    i.final = address_copy(a, from->final);
+    i.original = address_copy(a, from->original);
+    i.sender = address_copy(a, from->sender);
     if (!str_is_none(from->orcpt)) i.orcpt = arena_str(a, from->orcpt);
     i.next_hop = arena_str(a, from->next_hop);
     i.last_reply = arena_str(a, from->last_reply);
@@ -294,7 +289,7 @@ FIBER int store_queue_letter(struct store *s, struct arena *a, int64_t message, 
     int r = store_read(s, read_letter, &lr, e);
     if (!r) {
         *out = lr.letter;
-        out->from.address = copy_address(a, out->from.address);
+        out->from.address = address_copy(a, out->from.address);
         if (!str_is_none(out->from.envid)) out->from.envid = arena_str(a, out->from.envid);
         out->message_id = arena_str(a, out->message_id);
         out->subject = arena_str(a, out->subject);
