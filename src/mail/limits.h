@@ -50,7 +50,8 @@ enum {
     LIMIT_SUBMIT_DAY = 1000,           /* recipients a day and account */
     LIMIT_PASSWORD = 1000,             /* bytes */
     LIMIT_SASL_MESSAGE = 8192,         /* bytes decoded */
-    LIMIT_SCRAM_ITERATIONS = 100000,   /* of ours */
+    /* of ours: the most that programs with Cyrus SASL (mbsync, mutt) agree to compute; RFC 7677 §4 has 4096 */
+    LIMIT_SCRAM_ITERATIONS = 65536,
     LIMIT_AUTH_FAILURES_ADDRESS = 20,  /* per client address (IPv6: /64) and window, then refused */
     LIMIT_AUTH_FAILURES_ACCOUNT = 100, /* per account and window, then slowed down */
     LIMIT_QUOTA_GRACE_PERCENT = 10,
@@ -79,6 +80,7 @@ enum {
 #define TIMEOUT_SMTP_SESSION HOURS(4)       /* all of a connection */
 #define TIMEOUT_SMTP_WRITE MINUTES(5)
 #define TIMEOUT_TLS_HANDSHAKE MINUTES(1)
+#define SPAN_IDLE SECONDS(5)                /* of waiting for a peer, after which memory is worth more than speed */
 #define SPAN_HANDSHAKE_SILENCE \
     SECONDS(1) /* a peer silent for longer leaves its place among LIMIT_HANDSHAKES to others */
 #define TIMEOUT_PROXY SECONDS(10)           /* for a load balancer to say its header */
@@ -134,9 +136,43 @@ enum {
     LIMIT_POP3_LINE = 255,              /* RFC 2449 §4 */
     LIMIT_POP3_AUTH_LINE = 12288,       /* before the log-in: LIMIT_PASSWORD, and responses of RFC 5034 §4 */
     LIMIT_POP3_ERRORS = 20,
+    /* letters read at once for a client that takes one after the other, their bytes, and those of one that is read
+     * whole: longer ones go by blocks. What a session may hold between two commands */
+    LIMIT_POP3_AHEAD = 64,
+    LIMIT_POP3_AHEAD_BYTES = 256 << 10,
+    LIMIT_POP3_WHOLE = 128 << 10,
     LIMIT_POP3_MESSAGES = 200000,       /* shown in one session */
 };
 #define TIMEOUT_POP3_IDLE MINUTES(10)       /* RFC 1939 §3 */
+
+/* IMAP sessions */
+enum {
+    /* bytes of a command with its literals, but for messages: sets and lists of a big mailbox's client are long */
+    LIMIT_IMAP_COMMAND = 1 << 20,
+    /* before the log-in: LIMIT_PASSWORD, and responses of AUTHENTICATE (LIMIT_SASL_MESSAGE in base64) */
+    LIMIT_IMAP_COMMAND_EARLY = 12288,
+    LIMIT_IMAP_SKIPPED = 64 << 20,      /* bytes of literals nobody wants, read to get to the next command */
+    LIMIT_IMAP_STATUS_LINE = 8192,      /* of ours; the capabilities are the longest */
+    LIMIT_IMAP_WATCHED = 50,            /* other people's accounts one NOTIFY looks at */
+    LIMIT_IMAP_APPENDED = 500,          /* messages of one APPEND (RFC 3502): they are one commit */
+    LIMIT_IMAP_ERRORS = 20,             /* BADs before the log-in, and in a row after it */
+};
+#define TIMEOUT_IMAP_LOGIN MINUTES(3)       /* for the next command before the log-in */
+#define TIMEOUT_IMAP_IDLE MINUTES(30)       /* after it: RFC 9051 §5.4 */
+/* IMAP grammar; how long a command may be is the session's */
+enum {
+    LIMIT_IMAP_SET = 100000,            /* ranges of one set: every second message of a mailbox of 200,000 */
+    LIMIT_IMAP_DEPTH = 50,              /* parentheses, NOT and FUZZY in each other; people's programs use five */
+    LIMIT_IMAP_KEYS = 5000,             /* search keys of a command: each is looked at for each message */
+    LIMIT_IMAP_FETCH_ITEMS = 200,       /* likewise answered */
+    LIMIT_IMAP_FIELDS = 500,            /* names in one HEADER.FIELDS: each is compared with each field */
+    LIMIT_IMAP_SECTION = 100,           /* LIMIT_MIME_DEPTH: no part lies deeper */
+    LIMIT_IMAP_KEYWORDS = 200,          /* of one STORE or APPEND; a mailbox has room for 22 */
+    LIMIT_IMAP_WORDS = 1000,            /* of other lists: patterns, entries, mailboxes of a filter */
+    LIMIT_IMAP_ID = 30,                 /* RFC 2971 §3.3 */
+    LIMIT_IMAP_RESPONSE_DEPTH = 400,    /* lists in each other we read: BODYSTRUCTURE of LIMIT_MIME_DEPTH has 300 */
+    LIMIT_IMAP_QUOTED = 1000,           /* bytes; longer strings we write are literals */
+};
 
 /* DNS */
 enum {
@@ -167,12 +203,28 @@ enum {
     LIMIT_REFERENCES = 100,             /* message ids used for threading */
 };
 
+/* Searching */
+#define SPAN_INDEX_DELAY SECONDS(2)   /* after a letter has come, before it is indexed: others come along */
+#define SPAN_INDEX_REST (200 * US_PER_MS) /* between two pieces of work at most, and again while letters come in */
+#define SPAN_INDEX_RETRY MINUTES(1)   /* after a failure */
+#define SPAN_IMAP_PROGRESS SECONDS(5) /* a long search says how far it is: RFC 9585 §3 */
+#define SPAN_INDEX_DEAD HOURS(6)      /* between two looks for letters of the index that are gone */
+
 /* Admin and store */
 enum {
     LIMIT_ADMIN_REQUEST = 1 << 20,
     LIMIT_JSON_DEPTH = 32,
     LIMIT_MAILBOX_NAME = 255,           /* bytes of one level */
     LIMIT_MAILBOX_DEPTH = 50,
+    LIMIT_MAILBOXES = 10000,            /* of an account: its tree is read for every LIST */
+    LIMIT_SUBSCRIPTIONS = 10000,        /* likewise */
+    LIMIT_SUBSCRIPTION_NAME = 2048,     /* bytes; the mailbox need not exist, so that levels are not counted */
+    LIMIT_ACL_ENTRIES = 1000,           /* of a mailbox: all are told in one line (RFC 4314 §3.6) */
+    LIMIT_METADATA_NAME = 255,          /* bytes */
+    LIMIT_METADATA_VALUE = 64 << 10,    /* bytes; RFC 5464 §4.3: at least 1024 */
+    LIMIT_METADATA_ENTRIES = 100,       /* of a mailbox, for all and for one person */
+    LIMIT_KEYWORDS = 22,                /* of a mailbox's own: bits that are left in an entry's word of flags */
+    LIMIT_VIEWS_KEPT = 4 << 20,         /* bytes of snapshots nobody looks at: SELECT, CLOSE, SELECT reads once */
 };
 #define SPAN_TRACE_KEPT DAYS(90)
 

@@ -200,10 +200,9 @@ static const struct mime_extra *read_extra(struct arena *a, struct blob *r)
     return e;
 }
 
-static struct mime_part *read_part(struct arena *a, struct blob *r, size_t *children)
+/* The numbers every part begins with. */
+static unsigned read_numbers(struct blob *r, struct mime_part *part)
 {
-    static const struct mime_extra no_extra;
-    struct mime_part *part = arena_new_of(a, struct mime_part);
     unsigned flags = (unsigned)blob_number(r);
     part->kind = (enum mime_kind)(flags & 3);
     part->encoding = (enum mime_encoding)(flags >> ENCODING_SHIFT & ENCODING_MASK);
@@ -213,6 +212,14 @@ static struct mime_part *read_part(struct arena *a, struct blob *r, size_t *chil
     part->body_at = part->header_at + part->header_size;
     part->body_size = blob_number(r);
     part->lines = blob_number(r);
+    return flags;
+}
+
+static struct mime_part *read_part(struct arena *a, struct blob *r, size_t *children)
+{
+    static const struct mime_extra no_extra;
+    struct mime_part *part = arena_new_of(a, struct mime_part);
+    unsigned flags = read_numbers(r, part);
     part->type = blob_str(r);
     part->subtype = blob_str(r);
     part->params = read_params(a, r);
@@ -220,6 +227,16 @@ static struct mime_part *read_part(struct arena *a, struct blob *r, size_t *chil
     if (flags & IS_LETTER) part->envelope = blob_str(r);
     *children = part->kind == MIME_LEAF ? 0 : read_count(r, 7);
     return part;
+}
+
+int mime_structure_root(struct str blob, struct mime_part *root)
+{
+    struct blob r = {blob, false};
+    int bad = version_of(&r);
+    if (bad) return bad;
+    *root = (struct mime_part){0};
+    read_numbers(&r, root);
+    return r.bad ? ERR_CORRUPT : 0;
 }
 
 int mime_structure_read(struct arena *a, struct str blob, struct mime_part **root)

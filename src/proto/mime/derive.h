@@ -43,14 +43,20 @@ int mime_envelope_read(struct arena *a, struct str blob, struct mime_envelope *o
 /* The tree as parsed, except that nested letters have `envelope` instead of `fields`. */
 int mime_structure_read(struct arena *a, struct str blob, struct mime_part **root);
 
+/* The letter itself, without its parts and without memory: *root has where header and body are, and its kind. 0 or as
+ * above. */
+int mime_structure_root(struct str blob, struct mime_part *root);
+
 /* "(date subject from sender reply-to to cc bcc in-reply-to message-id)" of RFC 9051 §7.5.2, from the blob. Sender and
- * Reply-To default to From. 8-bit strings go as literals, raw; NUL becomes 0x80. 0 or as above (then nothing is
- * written). */
-int mime_put_imap_envelope(struct buf *b, struct str blob);
+ * Reply-To default to From. Subject and names that are 8-bit go raw to a client that knows UTF-8 (RFC 6855 §3), to
+ * others as encoded words; what else is 8-bit goes raw as a literal. NUL becomes 0x80. 0 or as above (then nothing is
+ * written).
+ */
+int mime_put_imap_envelope(struct buf *b, struct str blob, bool utf8);
 
 /* BODY (extended false) or BODYSTRUCTURE (RFC 9051 §7.5.2) from the structure blob. Parameters that are not ASCII
  * go as RFC 2231 writes them (name* "utf-8''..."); a message that is encoded goes as application/octet-stream, for its
  * inside cannot be addressed; a multipart without parts shows one empty text. 0 or as above. */
-int mime_put_imap_bodystructure(struct buf *b, struct str blob, bool extended);
+int mime_put_imap_bodystructure(struct buf *b, struct str blob, bool extended, bool utf8);
 
 #endif

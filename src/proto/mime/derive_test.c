@@ -66,14 +66,14 @@ static void assert_imap(struct str letter, const char *envelope, const char *bod
     struct mime_derived d = derive(a, letter);
     struct buf *b = buf_in(a, 1 << 16);
     if (envelope) {
-        assert_int_equal(mime_put_imap_envelope(b, d.envelope), 0);
+        assert_int_equal(mime_put_imap_envelope(b, d.envelope, false), 0);
         assert_str(buf_str(b), str_c(envelope));
     }
     buf_clear(b);
-    assert_int_equal(mime_put_imap_bodystructure(b, d.structure, false), 0);
+    assert_int_equal(mime_put_imap_bodystructure(b, d.structure, false, false), 0);
     if (body) assert_str(buf_str(b), str_c(body));
     buf_clear(b);
-    assert_int_equal(mime_put_imap_bodystructure(b, d.structure, true), 0);
+    assert_int_equal(mime_put_imap_bodystructure(b, d.structure, true, false), 0);
     if (bodystructure) assert_str(buf_str(b), str_c(bodystructure));
     arena_free(a);
 }
@@ -106,7 +106,7 @@ static void test_imap(void **state)
         "\"7bit\" 4 1 NIL NIL NIL NIL) 4 "
         "NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\" \"x*\" \"utf-8''%C3%A4\") NIL (\"en\") NIL)");
     assert_imap(S("Subject: caf\xC3\xA9\r\nFrom: <@r,@s:a@b>, \"\" <c@d>\r\nSender:\r\nReply-To: x\r\nDate:\r\n\r\n"),
-                "(\"\" {5}\r\ncaf\xC3\xA9 ((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
+                "(\"\" \"=?utf-8?q?caf=C3=A9?=\" ((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
                 "((NIL \"@r,@s\" \"a\" \"b\")(\"\" NIL \"c\" \"d\")) "
                 "((NIL NIL \"x\" \"\")) NIL NIL NIL NIL NIL)",
                 NULL, NULL);
@@ -118,9 +118,23 @@ static void test_imap(void **state)
                 "(\"x\" \"y\" (\"a\" \"b\\\"c\") NIL NIL \"x-uue\" 0)", NULL);
     struct arena *a = arena_new(NULL, 0);
     struct buf *b = buf_in(a, 1000);
-    assert_int_equal(mime_put_imap_envelope(b, derive(a, S("Subject: a\0b\xFF\r\n\r\n")).envelope), 0);
-    assert_true(str_starts(buf_str(b), S("(NIL {4}\r\na\x80"
-                                         "b\xFF NIL")));
+    static const struct {
+        struct str letter;
+        bool utf8;
+        const char *envelope;
+    } words[] = {
+        {S_INIT("Subject: a\0b\r\n\r\n"), false, "(NIL {3}\r\na\x80" "b NIL"},
+        {S_INIT("Subject: a\0b\xFF\r\n\r\n"), true, "(NIL {4}\r\na\x80" "b\xFF NIL"},
+        {S_INIT("Subject: b\xE9\r\n\r\n"), false, "(NIL \"=?utf-8?b?YsOp?=\" NIL"},
+        {S_INIT("Subject: caf\xC3\xA9\r\n\r\n"), true, "(NIL \"caf\xC3\xA9\" NIL"},
+        {S_INIT("From: \"J\xC3\xB6rg \\\"X\" <j@x>\r\n\r\n"), true, "(NIL NIL ((\"J\xC3\xB6rg \\\"X\" NIL"},
+        {S_INIT("From: J\xC3\xB6rg <j@x>\r\n\r\n"), false, "(NIL NIL ((\"=?utf-8?q?J=C3=B6rg?=\" NIL"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        buf_clear(b);
+        assert_int_equal(mime_put_imap_envelope(b, derive(a, words[i].letter).envelope, words[i].utf8), 0);
+        assert_str(str_head(buf_str(b), strlen(words[i].envelope)), str_c(words[i].envelope));
+    }
     arena_free(a);
 }
 
@@ -169,7 +183,8 @@ static void test_broken_blobs(void **state)
                 memcpy(own, blobs[which].p, blob.n);
                 if (change) own[at] = (char)(change == 1 ? own[at] ^ 0x80 : change == 2 ? 0xFF : own[at] + 1);
                 int read = which ? mime_structure_read(tmp, blob, &root) : mime_envelope_read(tmp, blob, &e);
-                int put = which ? mime_put_imap_bodystructure(b, blob, true) : mime_put_imap_envelope(b, blob);
+                int put = which ? mime_put_imap_bodystructure(b, blob, true, change == 1)
+                                : mime_put_imap_envelope(b, blob, change == 1);
                 if (!change) assert_true(read == ERR_CORRUPT && put == ERR_CORRUPT && b->n == 0);
                 if (at == 0 && change == 3) assert_true(read == ERR_TOO_NEW && put == ERR_TOO_NEW);
                 arena_reset(tmp);

@@ -170,7 +170,8 @@ static double run_once(struct str text, struct mime_letter *result, size_t *memo
     *memory = arena_used(a);
     struct mime_derived d = mime_derive(a, l);
     struct buf out = BUF((size_t)64 << 20);
-    int put = mime_put_imap_bodystructure(&out, d.structure, true) | mime_put_imap_envelope(&out, d.envelope);
+    int put =
+        mime_put_imap_bodystructure(&out, d.structure, true, false) | mime_put_imap_envelope(&out, d.envelope, false);
     double took = seconds() - start;
     assert_int_equal(put, 0);
     assert_int_equal(l->size, text.n);

@@ -44,10 +44,11 @@ static bool put_char(struct html *h, uint32_t cp)
 
 static uint32_t named(struct str name)
 {
+    char first = name.n ? name.p[0] : 0;
     for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
-        if (str_eq(name, str_c(entities[i].name))) return entities[i].cp;
+        if (entities[i].name[0] == first && str_eq(name, str_c(entities[i].name))) return entities[i].cp;
     for (size_t i = 0; i < sizeof latin1 / sizeof *latin1; i++)
-        if (str_eq(name, str_c(latin1[i]))) return (uint32_t)(0xA1 + i);
+        if (latin1[i][0] == first && str_eq(name, str_c(latin1[i]))) return (uint32_t)(0xA1 + i);
     return 0;
 }
 
@@ -78,19 +79,34 @@ static size_t entity(struct str s, uint32_t *cp)
     return i < s.n && s.p[i] == ';' ? i + 1 : i;
 }
 
-static bool is_one_of(struct str name, const char *const *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (str_ieq(name, str_c(v[i]))) return true;
-    return false;
-}
+/* What a tag does to the text around it, opening and closing, or to the text inside it. */
+enum { LINE = 1, SPACE = 2, UNSEEN = 4 };
+static const struct tag {
+    struct str name;
+    unsigned does;
+} tags[] = {
+    {S_INIT("br"), LINE},         {S_INIT("p"), LINE},          {S_INIT("div"), LINE},
+    {S_INIT("tr"), LINE},         {S_INIT("li"), LINE},         {S_INIT("ul"), LINE},
+    {S_INIT("ol"), LINE},         {S_INIT("dl"), LINE},         {S_INIT("dt"), LINE},
+    {S_INIT("dd"), LINE},         {S_INIT("h1"), LINE},         {S_INIT("h2"), LINE},
+    {S_INIT("h3"), LINE},         {S_INIT("h4"), LINE},         {S_INIT("h5"), LINE},
+    {S_INIT("h6"), LINE},         {S_INIT("table"), LINE},      {S_INIT("blockquote"), LINE},
+    {S_INIT("pre"), LINE},        {S_INIT("hr"), LINE},         {S_INIT("section"), LINE},
+    {S_INIT("article"), LINE},    {S_INIT("header"), LINE},     {S_INIT("footer"), LINE},
+    {S_INIT("center"), LINE},     {S_INIT("form"), LINE},       {S_INIT("td"), SPACE},
+    {S_INIT("th"), SPACE},        {S_INIT("img"), SPACE},       {S_INIT("option"), SPACE},
+    {S_INIT("input"), SPACE},     {S_INIT("script"), UNSEEN},   {S_INIT("style"), UNSEEN},
+    {S_INIT("template"), UNSEEN}, {S_INIT("textarea"), UNSEEN}, {S_INIT("svg"), UNSEEN},
+    {S_INIT("noscript"), UNSEEN}, {S_INIT("select"), UNSEEN},    {S_INIT("title"), LINE | UNSEEN},
+};
 
-static const char *const lines[] = {"br",      "p",      "div",    "tr",         "li",   "ul",   "ol",
-                                    "dl",      "dt",     "dd",     "h1",         "h2",   "h3",   "h4",
-                                    "h5",      "h6",     "table",  "blockquote", "pre",  "hr",   "section",
-                                    "article", "header", "footer", "center",     "form", "title"};
-static const char *const spaces[] = {"td", "th", "img", "option", "input"};
-static const char *const unseen[] = {"script", "style", "title", "template", "textarea", "noscript", "svg", "select"};
+static unsigned tag_does(struct str name)
+{
+    char first = ch_lower(name.p[0]);
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (tags[i].name.n == name.n && tags[i].name.p[0] == first && str_ieq(name, tags[i].name)) return tags[i].does;
+    return 0;
+}
 
 /* After the tag "<name …>": past "</name". Looks at each byte once more at most, for the text ends there or is given
  * up. */
@@ -132,18 +148,32 @@ static size_t markup(struct html *h, size_t i)
     while (to < s.n && ch_alnum(s.p[to])) to++;
     if (to == from || !ch_alpha(s.p[from])) return i;
     struct str name = str_sub(s, from, to);
-    if (is_one_of(name, lines, sizeof lines / sizeof *lines)) put_char(h, '\n');
-    else if (is_one_of(name, spaces, sizeof spaces / sizeof *spaces)) put_char(h, ' ');
+    unsigned does = tag_does(name);
+    if (does & LINE) put_char(h, '\n');
+    else if (does & SPACE) put_char(h, ' ');
     i = skip_tag(s, to);
-    bool hides =
-        !closing && is_one_of(name, unseen, sizeof unseen / sizeof *unseen) && s.p[i - 1] == '>' && s.p[i - 2] != '/';
+    bool hides = !closing && does & UNSEEN && s.p[i - 1] == '>' && s.p[i - 2] != '/';
     return hides ? skip_inside(s, i, name) : i;
+}
+
+/* Takes the ASCII that stands for itself; the next place to read from. */
+static size_t plain(struct html *h, size_t i)
+{
+    size_t room = h->cap - (h->out->n - h->start), end = h->s.n - i < room ? h->s.n : i + room, from = i;
+    while (i < end && h->s.p[i] != '<' && h->s.p[i] != '&' && (unsigned char)h->s.p[i] < 0x80) i++;
+    buf_add(h->out, str_sub(h->s, from, i));
+    return i;
 }
 
 void mime_html_text(struct str html, size_t cap, struct buf *out)
 {
     struct html h = {html, out, out->n, cap};
     for (size_t i = 0; i < html.n && out->n - h.start + 4 <= cap && !out->failed;) {
+        size_t after = plain(&h, i);
+        if (after > i) {
+            i = after;
+            continue;
+        }
         if (html.p[i] == '<') {
             size_t next = markup(&h, i);
             if (next > i) {

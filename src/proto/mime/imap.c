@@ -2,6 +2,7 @@
  *
  * The recursion into parts keeps a few words a level (LIMIT_MIME_DEPTH of them), for it runs on a fiber's stack. */
 #include "base/utf8.h"
+#include "proto/imf/encoded_word.h"
 #include "proto/mime/blob.h"
 #include "proto/mime/derive.h"
 #include "proto/mime/params.h"
@@ -15,19 +16,8 @@ static bool can_be_quoted(struct str s)
     return true;
 }
 
-static void put_string(struct buf *b, struct str s)
+static void put_literal(struct buf *b, struct str s)
 {
-    if (can_be_quoted(s)) {
-        buf_char(b, '"');
-        for (size_t i = 0, from = 0; i <= s.n; i++) {
-            if (i < s.n && s.p[i] != '"' && s.p[i] != '\\') continue;
-            buf_add(b, str_sub(s, from, i));
-            if (i < s.n) buf_char(b, '\\');
-            from = i;
-        }
-        buf_char(b, '"');
-        return;
-    }
     buf_char(b, '{');
     buf_u64(b, s.n);
     buf_lit(b, "}\r\n");
@@ -37,34 +27,84 @@ static void put_string(struct buf *b, struct str s)
         if (b->p[at] == 0) b->p[at] = (char)0x80;
 }
 
+/* Bytes from `high` on may stand in quotes: 0x80 of ASCII, 0x100 when all of it is UTF-8. */
+static bool put_quoted(struct buf *b, struct str s, unsigned high)
+{
+    char *p = buf_reserve(b, 2 * s.n + 2), *at = p;
+    if (!p) return true;
+    *at++ = '"';
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < ' ' || c == 127 || c >= high) return false;
+        if (c == '"' || c == '\\') *at++ = '\\';
+        *at++ = (char)c;
+    }
+    *at++ = '"';
+    b->n += (size_t)(at - p);
+    return true;
+}
+
+static void put_string(struct buf *b, struct str s)
+{
+    if (!put_quoted(b, s, 0x80)) put_literal(b, s);
+}
+
 static void put_nstring(struct buf *b, struct str s)
 {
     if (str_is_none(s)) buf_lit(b, "NIL");
     else put_string(b, s);
 }
 
+/* Words for people, which may be 8-bit: as they are for clients that know UTF-8 (RFC 6855 §3), else as encoded words.
+ */
+static __attribute__((noinline)) void put_8bit(struct buf *b, struct str s, enum imf_place place, bool utf8)
+{
+    if (utf8) {
+        if (!utf8_valid(s) || !put_quoted(b, s, 0x100)) put_literal(b, s);
+        return;
+    }
+    struct buf words = BUF(4 * LIMIT_FIELD_SHOWN), encoded = BUF(16 * LIMIT_FIELD_SHOWN);
+    imf_decode_words(&words, s);
+    imf_encode_words(&encoded, 0, buf_str(&words), place);
+    size_t n = 0;
+    for (size_t i = 0; i < encoded.n; i++) /* what was folded is one line again */
+        if (encoded.p[i] != '\r' && encoded.p[i] != '\n') encoded.p[n++] = encoded.p[i];
+    put_string(b, str_of(encoded.p, n));
+    buf_free(&words);
+    buf_free(&encoded);
+}
+
+static void put_words(struct buf *b, struct str s, enum imf_place place, bool utf8)
+{
+    if (str_is_none(s)) buf_lit(b, "NIL");
+    else if (!put_quoted(b, s, 0x80)) {
+        if (str_is_ascii(s)) put_literal(b, s);
+        else put_8bit(b, s, place, utf8);
+    }
+}
+
 /* --- envelope --- */
 
 /* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")", a group as two of them */
-static void put_address(struct buf *b, struct blob *r)
+static void put_address(struct buf *b, struct blob *r, bool utf8)
 {
     uint64_t flags = blob_number(r);
     struct str name = flags & HAS_NAME ? blob_str(r) : STR_NONE, route = flags & HAS_ROUTE ? blob_str(r) : STR_NONE;
     struct str local = flags & HAS_LOCAL ? blob_str(r) : S(""), domain = flags & HAS_DOMAIN ? blob_str(r) : S("");
     enum imf_address_kind kind = (enum imf_address_kind)(flags & 3);
     buf_char(b, '(');
-    put_nstring(b, kind == IMF_MAILBOX ? name : STR_NONE);
+    put_words(b, kind == IMF_MAILBOX ? name : STR_NONE, IMF_PHRASE, utf8);
     buf_char(b, ' ');
     put_nstring(b, route);
     buf_char(b, ' ');
     if (kind == IMF_MAILBOX) put_string(b, local);
-    else put_nstring(b, kind == IMF_GROUP_BEGIN ? str_is_none(name) ? S("") : name : STR_NONE);
+    else put_words(b, kind == IMF_GROUP_BEGIN ? str_is_none(name) ? S("") : name : STR_NONE, IMF_PHRASE, utf8);
     buf_char(b, ' ');
     put_nstring(b, kind == IMF_MAILBOX ? domain : STR_NONE);
     buf_char(b, ')');
 }
 
-static bool put_list(struct buf *b, struct str list)
+static bool put_list(struct buf *b, struct str list, bool utf8)
 {
     struct blob r = {list, false};
     buf_char(b, ' ');
@@ -73,12 +113,12 @@ static bool put_list(struct buf *b, struct str list)
         return true;
     }
     buf_char(b, '(');
-    while (r.rest.n && !r.bad) put_address(b, &r);
+    while (r.rest.n && !r.bad) put_address(b, &r, utf8);
     buf_char(b, ')');
     return !r.bad;
 }
 
-static int put_envelope(struct buf *b, struct str blob)
+static int put_envelope(struct buf *b, struct str blob, bool utf8)
 {
     struct blob r = {blob, false};
     uint64_t version = blob_number(&r);
@@ -90,11 +130,11 @@ static int put_envelope(struct buf *b, struct str blob)
     buf_char(b, '(');
     put_nstring(b, date);
     buf_char(b, ' ');
-    put_nstring(b, subject);
-    ok &= put_list(b, from);
-    ok &= put_list(b, sender.n ? sender : from);
-    ok &= put_list(b, reply_to.n ? reply_to : from);
-    for (int i = 0; i < 3; i++) ok &= put_list(b, blob_str(&r)); /* to, cc, bcc */
+    put_words(b, subject, IMF_UNSTRUCTURED, utf8);
+    ok &= put_list(b, from, utf8);
+    ok &= put_list(b, sender.n ? sender : from, utf8);
+    ok &= put_list(b, reply_to.n ? reply_to : from, utf8);
+    for (int i = 0; i < 3; i++) ok &= put_list(b, blob_str(&r), utf8); /* to, cc, bcc */
     buf_char(b, ' ');
     put_nstring(b, in_reply_to);
     buf_char(b, ' ');
@@ -103,15 +143,20 @@ static int put_envelope(struct buf *b, struct str blob)
     return ok && !r.bad && r.rest.n == 0 ? 0 : ERR_CORRUPT;
 }
 
-int mime_put_imap_envelope(struct buf *b, struct str blob)
+int mime_put_imap_envelope(struct buf *b, struct str blob, bool utf8)
 {
     size_t before = b->n;
-    int bad = put_envelope(b, blob);
+    int bad = put_envelope(b, blob, utf8);
     if (bad) b->n = before;
     return bad;
 }
 
 /* --- structure --- */
+
+struct manner {
+    bool extended; /* BODYSTRUCTURE */
+    bool utf8;
+};
 
 /* A part as the blob has it; lists are left in the blob, to be read when they are written. */
 struct item {
@@ -227,13 +272,13 @@ static void put_extension(struct buf *b, const struct item *it)
 }
 
 /* body-fields = body-fld-param SP body-fld-id SP body-fld-desc SP body-fld-enc SP body-fld-octets */
-static void put_fields(struct buf *b, const struct item *it)
+static void put_fields(struct buf *b, const struct item *it, bool utf8)
 {
     put_params(b, it->params);
     buf_char(b, ' ');
     put_nstring(b, it->id);
     buf_char(b, ' ');
-    put_nstring(b, it->description);
+    put_words(b, it->description, IMF_UNSTRUCTURED, utf8);
     buf_char(b, ' ');
     put_string(b, it->other_encoding.n ? it->other_encoding : mime_encoding_name(it->encoding));
     buf_char(b, ' ');
@@ -255,16 +300,16 @@ static void put_type(struct buf *b, struct item *it)
     buf_char(b, ' ');
 }
 
-static __attribute__((noinline)) void put_leaf(struct buf *b, struct item *it, bool extended)
+static __attribute__((noinline)) void put_leaf(struct buf *b, struct item *it, struct manner m)
 {
     buf_char(b, '(');
     put_type(b, it);
-    put_fields(b, it);
+    put_fields(b, it, m.utf8);
     if (str_eq(it->type, S("text"))) {
         buf_char(b, ' ');
         buf_u64(b, it->lines);
     }
-    if (extended) {
+    if (m.extended) {
         buf_char(b, ' ');
         put_nstring(b, it->md5);
         put_extension(b, it);
@@ -274,7 +319,7 @@ static __attribute__((noinline)) void put_leaf(struct buf *b, struct item *it, b
 
 /* Of a part with children: 0 its opening, 1 its end. It is read twice rather than kept while its children are written.
  */
-static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob at, int which, bool extended,
+static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob at, int which, struct manner m,
                                                      struct blob *after)
 {
     struct item it = read_item(&at);
@@ -282,17 +327,17 @@ static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob 
         *after = at;
         if (at.bad) return 0;
         if (it.kind == MIME_LEAF) {
-            put_leaf(b, &it, extended);
+            put_leaf(b, &it, m);
             return 0;
         }
         buf_char(b, '(');
         if (it.kind == MIME_MESSAGE) {
             put_type(b, &it);
-            put_fields(b, &it);
+            put_fields(b, &it, m.utf8);
             struct blob child = at;
             struct item letter = read_item(&child);
             buf_char(b, ' ');
-            if (it.children != 1 || put_envelope(b, letter.envelope) != 0) after->bad = true;
+            if (it.children != 1 || put_envelope(b, letter.envelope, m.utf8) != 0) after->bad = true;
             buf_char(b, ' ');
         } else if (it.children == 0) { /* the grammar wants a part */
             buf_lit(b, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
@@ -302,43 +347,43 @@ static __attribute__((noinline)) uint64_t put_around(struct buf *b, struct blob 
     buf_char(b, ' ');
     if (it.kind == MIME_MESSAGE) {
         buf_u64(b, it.lines);
-        if (extended) {
+        if (m.extended) {
             buf_char(b, ' ');
             put_nstring(b, it.md5);
         }
     } else {
         put_string(b, it.subtype);
-        if (extended) {
+        if (m.extended) {
             buf_char(b, ' ');
             put_params(b, it.params);
         }
     }
-    if (extended) put_extension(b, &it);
+    if (m.extended) put_extension(b, &it);
     buf_char(b, ')');
     return 0;
 }
 
 static bool is_leaf(const struct blob *r) { return r->rest.n == 0 || (r->rest.p[0] & 3) == MIME_LEAF; }
 
-static void put_part(struct buf *b, struct blob *r, bool extended, int depth)
+static void put_part(struct buf *b, struct blob *r, struct manner m, int depth)
 {
     struct blob here = *r;
     bool leaf = is_leaf(r);
     if (depth > LIMIT_MIME_DEPTH) r->bad = true;
     if (r->bad) return;
-    for (uint64_t children = put_around(b, here, 0, extended, r); children && !r->bad; children--)
-        put_part(b, r, extended, depth + 1);
-    if (!leaf) put_around(b, here, 1, extended, NULL);
+    for (uint64_t children = put_around(b, here, 0, m, r); children && !r->bad; children--)
+        put_part(b, r, m, depth + 1);
+    if (!leaf) put_around(b, here, 1, m, NULL);
 }
 
-int mime_put_imap_bodystructure(struct buf *b, struct str blob, bool extended)
+int mime_put_imap_bodystructure(struct buf *b, struct str blob, bool extended, bool utf8)
 {
     struct blob r = {blob, false};
     size_t before = b->n;
     uint64_t version = blob_number(&r);
     if (!r.bad && version > MIME_DERIVED_VERSION) return ERR_TOO_NEW;
     if (version == 0) r.bad = true;
-    if (!r.bad) put_part(b, &r, extended, 0);
+    if (!r.bad) put_part(b, &r, (struct manner){extended, utf8}, 0);
     if (!r.bad && r.rest.n == 0) return 0;
     b->n = before;
     return ERR_CORRUPT;
