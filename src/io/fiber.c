@@ -253,6 +253,12 @@ FIBER void fiber_moved(size_t n)
     else fiber_yield_if_long();
 }
 
+void fiber_trim(void)
+{
+    struct fiber *self = fiber_self();
+    if (self) stack_trim(&self->stack);
+}
+
 bool fiber_stack_overflowed(const void *fault_address)
 {
     const struct fiber *self = fiber_self();

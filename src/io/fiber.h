@@ -83,6 +83,10 @@ FIBER void fiber_park_whatever(void); /* only a wake ends it: for jobs that cann
 void fiber_wake(struct fiber *f);     /* from the same loop */
 void fiber_wake_far(struct fiber *f, struct post *p); /* from any thread; p is the caller's, one per outstanding wake */
 
+/* The machine gets back what the calling fiber's stack holds below its present depth. For one that will sleep long;
+ * the waits of streams do it themselves. */
+void fiber_trim(void);
+
 FIBER int fiber_sleep(int64_t span_us); /* 0 or ERR_CANCELLED */
 FIBER void fiber_yield(void);           /* lets others of the loop run */
 FIBER void fiber_yield_if_long(void);   /* when this fiber has run for over 1 ms */

@@ -54,6 +54,8 @@ enum {
     STACK = (WITH_ASAN || WITH_TSAN ? 256 : 64) * 1024,
     STRIDE = GUARD + STACK,
     SLAB = 32, /* stacks in one mapping */
+    PAGE = 4096,      /* or a part of one: madvise() would refuse, and nothing be lost */
+    OWN_FRAMES = 512, /* below the frame address: this function's, and the red zone */
 };
 
 struct slab {
@@ -107,6 +109,15 @@ void stacks_free(struct stacks *s)
         free(b);
     }
     s->free = NULL;
+}
+
+/* Not under the tools: they keep notes about these bytes. */
+__attribute__((noinline)) void stack_trim(struct stack *k)
+{
+    uintptr_t low = (uintptr_t)k->self.low, here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t keep = (here - OWN_FRAMES) & ~(uintptr_t)(PAGE - 1);
+    if (WITH_ASAN || WITH_TSAN || keep <= low) return;
+    madvise((void *)low, keep - low, MADV_DONTNEED);
 }
 
 /* ---- telling the tools ---- */

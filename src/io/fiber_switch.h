@@ -41,6 +41,7 @@ void stack_init(struct stack *k, void *lowest, size_t usable, void (*main)(void 
 void stack_enter(struct switcher *from, struct stack *k); /* returns when the other side leaves or ends */
 void stack_leave(struct stack *k);                        /* back to who entered; returns at the next enter */
 _Noreturn void stack_end(struct stack *k);
+void stack_trim(struct stack *k);                         /* on it: pages below the caller's frame are given back */
 void stack_done(struct stack *k); /* after it ended or was given up: tells the tools that the stack is gone */
 
 #endif

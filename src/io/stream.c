@@ -70,18 +70,23 @@ static void input_room(struct stream *s, size_t room)
 
 /* ---- getting input ---- */
 
-static int64_t try_input(struct stream *s, void *out, size_t n, bool *want_write)
+int64_t stream_try_receive(struct stream *s, void *out, size_t n, bool *want_write)
 {
-    *want_write = false;
     int64_t got = s->tls ? tls_layer_try_read(s->tls, out, n, want_write) : s->conn->ops->try_read(s->conn, out, n);
     if (got > 0) {
         s->bytes_in += got;
         s->rate_bytes += got;
-    } else if (got == 0) {
-        got = stream_fail_input(s, ERR_EOF);
-    } else if (got != CONN_AGAIN) {
-        got = stream_fail(s, (int)got);
     }
+    return got;
+}
+
+static int64_t try_input(struct stream *s, void *out, size_t n, bool *want_write)
+{
+    *want_write = false;
+    int64_t got = s->deflate ? deflate_try_read(s, out, n, want_write) : stream_try_receive(s, out, n, want_write);
+    if (got == 0) got = stream_fail_input(s, ERR_EOF);
+    else if (got == ERR_SYNTAX) got = stream_fail_input(s, ERR_SYNTAX);
+    else if (got < 0 && got != CONN_AGAIN) got = stream_fail(s, (int)got);
     return got;
 }
 
@@ -95,12 +100,35 @@ int64_t stream_try_fill(struct stream *s, size_t room, bool *want_write)
     return got;
 }
 
+/* A wait that turns out long: what was only good for being quick is given back in the middle of it. So a session that
+ * sleeps costs little, whoever wrote it, and one that is busy never comes here. */
+static void sleep_light(struct stream *s)
+{
+    if (s) deflate_trim(s);
+    fiber_trim();
+}
+
+static mono_us soon_of(mono_us deadline)
+{
+    mono_us soon = loop_now() + SPAN_IDLE;
+    return soon < deadline ? soon : deadline;
+}
+
+static FIBER int wait_conn(struct stream *s, bool want_write, mono_us deadline)
+{
+    mono_us soon = soon_of(deadline);
+    int result = conn_wait(s->conn, want_write, soon);
+    if (result != ERR_TIMEOUT || soon == deadline) return result;
+    sleep_light(s);
+    return conn_wait(s->conn, want_write, deadline);
+}
+
 /* A peer must bring min_rate bytes for each second we waited for it, seen over a minute of waiting. */
 static FIBER int wait_at_rate(struct stream *s, bool want_write)
 {
-    if (!s->min_rate) return conn_wait(s->conn, want_write, s->deadline);
+    if (!s->min_rate) return wait_conn(s, want_write, s->deadline);
     mono_us since = loop_now(), minute_over = since + RATE_WINDOW - s->rate_waited;
-    int result = conn_wait(s->conn, want_write, minute_over < s->deadline ? minute_over : s->deadline);
+    int result = wait_conn(s, want_write, minute_over < s->deadline ? minute_over : s->deadline);
     s->rate_waited += loop_now() - since;
     if (s->rate_waited < RATE_WINDOW) return result;
     if (s->rate_bytes < s->min_rate * (RATE_WINDOW / US_PER_S)) return ERR_TOO_SLOW;
@@ -113,7 +141,8 @@ static FIBER int wait_for_input(struct stream *s, bool want_write)
 {
     /* a writer on its own is not waited for: its peer may wait for us to read */
     int e = s->sending ? 0 : stream_flush(s);
-    if (!e) e = wait_at_rate(s, want_write);
+    if (!e && deflate_gave_way(s)) fiber_yield();
+    else if (!e) e = wait_at_rate(s, want_write);
     return e ? stream_fail_input(s, e) : 0;
 }
 
@@ -238,15 +267,24 @@ FIBER int wait_any(struct stream *s, struct event *e, mono_us deadline)
     if (s && s->start == s->end && !s->sending && stream_flush(s) != 0) return WAIT_INPUT;
     struct waiter w = {.fiber = fiber_self()};
     if (e) list_push(&e->waiters, &w.link);
+    mono_us soon = soon_of(deadline);
     int result = 0;
     for (;;) {
         bool want_write = false;
         if (s && input_came(s, &want_write)) result = WAIT_INPUT;
         else if (e && (e->set || w.served)) result = WAIT_EVENT;
         if (result) break;
+        if (s && deflate_gave_way(s)) {
+            fiber_yield();
+            continue;
+        }
         if (s) s->conn->ops->watch(s->conn, want_write, w.fiber);
-        result = fiber_park(deadline);
+        result = fiber_park(soon);
         if (s) s->conn->ops->watch(s->conn, want_write, NULL);
+        if (result != ERR_TIMEOUT || soon == deadline) continue;
+        sleep_light(s);
+        soon = deadline;
+        result = 0;
     }
     if (e) list_remove(&w.link);
     return result;
@@ -311,6 +349,7 @@ static void discard(struct stream *s, bool abort)
 {
     input_return(s);
     if (s->out) block_give(s->out);
+    deflate_free(s);
     if (s->tls) tls_layer_free(s->tls);
     s->conn->ops->close(s->conn, abort);
     free(s->facts);

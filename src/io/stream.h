@@ -87,6 +87,16 @@ const struct tls_facts *stream_tls(struct stream *s);
 /* Channel binding data: type "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929); none: unknown. In `a`. */
 struct str stream_channel_binding(struct stream *s, struct arena *a, struct str type);
 
+/* ---- compression ---- */
+
+/* From now on both directions are raw deflate (RFC 4978, RFC 1951): output gathered so far is sent as it is, input that
+ * is already buffered is the beginning of the peer's compressed data. The same call at both ends: the server's after
+ * the OK of COMPRESS, the client's after reading it. Over plain connections and TLS; TLS cannot be begun afterwards.
+ * Each flush ends what it sends so that the peer can read all of it. The end of the peer's deflate data is the end of
+ * input. Data that is not deflate: ERR_SYNTAX, sticky for reading; last words may still be written. Once. 0, or the
+ * error of the flush. */
+FIBER int stream_deflate(struct stream *s);
+
 /* ---- the rest ---- */
 
 struct endpoint stream_peer(struct stream *s);
@@ -96,6 +106,7 @@ void stream_set_peer(struct stream *s, struct endpoint peer);
 int stream_error(struct stream *s);              /* the sticky error or 0 */
 /* why, for a person: a failed handshake has more to say than its name */
 const char *stream_error_text(struct stream *s);
+/* What the connection has carried, before TLS; compressed where there is compression. */
 int64_t stream_bytes_in(struct stream *s);
 int64_t stream_bytes_out(struct stream *s);
 

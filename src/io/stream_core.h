@@ -8,6 +8,7 @@
 struct stream {
     struct conn *conn;
     struct tls_layer *tls; /* NULL: plain */
+    struct deflate *deflate; /* NULL: not compressed */
     struct arrival *arrival; /* at a listener; NULL: made otherwise */
 
     char *in; /* input: bytes [start, end) of cap; NULL while there are none */
@@ -34,6 +35,19 @@ struct stream {
 /* One try to get input without waiting: bytes got (> 0), CONN_AGAIN with *want_write, or the error, sticky then. */
 int64_t stream_try_fill(struct stream *s, size_t room, bool *want_write);
 void stream_drop_input(struct stream *s); /* all that is buffered, and the buffer */
+
+/* The bytes of the connection, under TLS if there is any, without compression. Received: as conn try_read, counted.
+ * Sent: all of v[0..n), which is used up; 0 or the sticky error. */
+int64_t stream_try_receive(struct stream *s, void *out, size_t n, bool *want_write);
+FIBER int stream_send(struct stream *s, struct iovec *v, int n);
+
+/* Compression over these. What was read as conn try_read, and ERR_SYNTAX; a try that has seen much input and no output
+ * says CONN_AGAIN although there may be more: then deflate_gave_way(), and nobody should wait for the connection. */
+int64_t deflate_try_read(struct stream *s, void *out, size_t n, bool *want_write);
+bool deflate_gave_way(const struct stream *s);
+FIBER int deflate_send(struct stream *s, struct iovec *v, int n);
+void deflate_trim(struct stream *s); /* keeps only what cannot be made anew */
+void deflate_free(struct stream *s);
 
 /* Notes the first error; returns it. */
 int stream_fail_input(struct stream *s, int error);  /* nothing more can be read */

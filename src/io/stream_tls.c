@@ -1,4 +1,5 @@
 /* Streams: TLS put over a connection that has begun plain, or from its first byte. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ static FIBER int handshake(struct stream *s, struct tls_context *tls, bool serve
 
 static FIBER int last_plain_words(struct stream *s)
 {
+    assert(!s->deflate); /* RFC 4978 §4: TLS lies below compression, never above it */
     int e = stream_flush(s);
     return e ? e : s->in_error;
 }

@@ -52,8 +52,7 @@ static FIBER void save_last_words(struct stream *s)
     stream_try_fill(s, BLOCK_SIZE, &want_write);
 }
 
-/* Sends all of v[0..n), which it uses up. */
-static FIBER int send_all(struct stream *s, struct iovec *v, int n)
+FIBER int stream_send(struct stream *s, struct iovec *v, int n)
 {
     for (advance(&v, &n, 0); n > 0;) {
         bool want_write = true;
@@ -72,6 +71,11 @@ static FIBER int send_all(struct stream *s, struct iovec *v, int n)
         return s->out_error;
     }
     return 0;
+}
+
+static FIBER int send_all(struct stream *s, struct iovec *v, int n)
+{
+    return s->deflate ? deflate_send(s, v, n) : stream_send(s, v, n);
 }
 
 /* Takes the gathered output off the stream: what others write meanwhile gathers anew behind it. */
@@ -142,7 +146,7 @@ static FIBER int write_records(struct stream *s, const struct iovec *v, int n)
 FIBER int stream_writev(struct stream *s, const struct iovec *v, int n)
 {
     if (s->out_error) return s->out_error;
-    if (s->tls) return write_records(s, v, n);
+    if (s->tls && !s->deflate) return write_records(s, v, n);
     int e = begin_sending(s);
     if (e) return e;
     struct iovec gathered = take_gathered(s), batch[PIECES] = {gathered};

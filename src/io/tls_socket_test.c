@@ -58,6 +58,9 @@ static FIBER void session(struct stream *s, void *arg)
             stream_write(s, S("go\r\n"));
             stream_starttls_server(s, t);
             tls_unref(t);
+        } else if (str_eq(line, S("COMPRESS"))) {
+            stream_write(s, S("go\r\n"));
+            stream_deflate(s);
         } else {
             stream_write(s, line);
             stream_write(s, S("\r\n"));
@@ -203,6 +206,30 @@ static FIBER void big_letters(struct fixture *f)
     stream_write(s, S("QUIT\r\n"));
     assert_int_equal(stream_line(s, 1000, &line), ERR_EOF);
     stream_close(s);
+}
+
+static FIBER void compressed(struct fixture *f) /* RFC 4978, over TLS and without */
+{
+    static char text[BIG];
+    for (size_t i = 0; i < BIG; i++) text[i] = (char)('a' + i % 26);
+    for (int tls = 0; tls < 2; tls++) {
+        struct stream *s = dial(tls ? f->implicit_port : f->plain_port);
+        struct str line;
+        if (tls) assert_int_equal(stream_starttls_client(s, f->client, STR_NONE), 0);
+        expect(s, "COMPRESS\r\n", "go");
+        assert_int_equal(stream_deflate(s), 0);
+        expect(s, "hello\r\n", "hello");
+        for (int i = 0; i < 3; i++) {
+            stream_write(s, str_of(text, BIG));
+            stream_write(s, S("\r\n"));
+            assert_int_equal(stream_line(s, 2 * BIG, &line), 0);
+            assert_true(str_eq(line, str_of(text, BIG)));
+        }
+        assert_true(stream_bytes_in(s) < BIG / 4 && stream_bytes_out(s) < BIG / 4);
+        stream_write(s, S("QUIT\r\n"));
+        assert_int_equal(stream_line(s, 1000, &line), ERR_EOF);
+        stream_close(s);
+    }
 }
 
 static FIBER void slipped_in(struct fixture *f) /* RFC 3207 §4.2 */
@@ -368,6 +395,7 @@ static FIBER void no_hello(struct fixture *f)
 static void test_hello_with_header(void **state) { run_client(*state, hello_at_every_cut); }
 static void test_no_hello(void **state) { run_client(*state, no_hello); }
 static void test_big_letters(void **state) { run_client(*state, big_letters); }
+static void test_compressed(void **state) { run_client(*state, compressed); }
 static void test_slipped_in(void **state) { run_client(*state, slipped_in); }
 static void test_garbage(void **state) { run_client(*state, garbage); }
 static void test_reload(void **state) { run_client(*state, reload_underway); }
@@ -434,8 +462,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_big_letters), T(test_slipped_in), T(test_garbage), T(test_reload), T(test_openssl), T(test_python),
-        T(test_hello_with_header), T(test_no_hello),
+        T(test_big_letters), T(test_compressed), T(test_slipped_in),        T(test_garbage),  T(test_reload),
+        T(test_openssl),     T(test_python),     T(test_hello_with_header), T(test_no_hello),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
