@@ -3,6 +3,7 @@
 
 #include "base/codec.h"
 #include "mail/limits.h"
+#include "store/entries.h"
 
 enum { PAGE = 1000 }; /* entries asked of the store at a time */
 
@@ -106,7 +107,10 @@ FIBER int maildrop_update(struct maildrop *d, struct store *s, struct arena *a, 
         uid u = maildrop_letter(d, i)->uid;
         if (maildrop_marked(d, i)) uid_set_add(a, &uids, u, u);
     }
-    return store_expunge(s, d->mailbox, &uids, gone, e);
+    struct uid_set done = {0};
+    int error = store_expunge_set(s, a, d->account, d->mailbox, &uids, false, &done, e);
+    *gone = (size_t)uid_set_count(&done);
+    return error;
 }
 
 void maildrop_put_unique_id(struct buf *b, const struct maildrop_letter *l)

@@ -10,12 +10,26 @@
 #include "mail/limits.h"
 #include "wire/proxy.h"
 
+enum { GATHERED = 8 << 10 }; /* bytes */
+
 /* ---- saying ---- */
 
 FIBER int pop3_put(struct pop3_session *p, struct str bytes)
 {
     stream_deadline(p->io, loop_now() + TIMEOUT_POP3_IDLE);
     return stream_write(p->io, bytes);
+}
+
+/* Small pieces gather with what else is said; large ones are worth a call of their own, and no copy. */
+FIBER int pop3_putv(struct pop3_session *p, const struct iovec *v, int n)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++) bytes += v[i].iov_len;
+    stream_deadline(p->io, loop_now() + TIMEOUT_POP3_IDLE);
+    if (bytes > GATHERED) return stream_writev(p->io, v, n);
+    int e = 0;
+    for (int i = 0; i < n && !e; i++) e = stream_write(p->io, str_of(v[i].iov_base, v[i].iov_len));
+    return e;
 }
 
 static FIBER void say(struct pop3_session *p, const struct pop3_reply *r)
@@ -96,11 +110,18 @@ static FIBER struct pop3_reply step(struct pop3_session *p, const struct pop3_co
 
 /* ---- the loop ---- */
 
+/* Letters that were read ahead are for a client that goes on taking them. */
+static FIBER void await_command(struct pop3_session *p)
+{
+    if (p->ahead.arena && wait_any(p->io, NULL, loop_now() + SPAN_IDLE) == ERR_TIMEOUT) pop3_forget_ahead(p);
+}
+
 /* A command line; of POP3_AUTHORIZATION longer ones are taken, as passwords and SASL responses may be long. */
 static FIBER int read_command(struct pop3_session *p, struct pop3_command *c)
 {
     struct str line;
     stream_deadline(p->io, loop_now() + TIMEOUT_POP3_IDLE); /* RFC 1939 §3 */
+    await_command(p);
     int e = stream_line(p->io, p->state == POP3_AUTHORIZATION ? LIMIT_POP3_AUTH_LINE : LIMIT_POP3_LINE, &line);
     if (e == ERR_TOO_LONG) *c = (struct pop3_command){.error = "line too long"};
     else if (!e) *c = pop3_parse(line);

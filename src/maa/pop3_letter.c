@@ -1,14 +1,13 @@
-/* RETR and TOP (RFC 1939 §5, §7): a letter from the store to the client, block by block, dots stuffed.
+/* RETR and TOP (RFC 1939 §5, §7): a letter from the store to the client, whole or block by block, dots stuffed.
  *
- * The first block is read before anything is said, so that a letter that cannot be read is an -ERR. Should a later one
+ * The first bytes are read before anything is said, so that a letter that cannot be read is an -ERR. Should a later one
  * fail, the connection is closed inside the letter: a final dot would make the client believe it has all of it, and
  * delete it. */
 #include "maa/pop3_session.h"
 #include "proto/smtp/data.h"
 
 enum {
-    LETTER_BLOCK = 64 << 10, /* bytes read at a time; most letters are one */
-    TOP_BLOCK = 8 << 10,     /* the first block of TOP: most headers are in it */
+    LETTER_BLOCK = 64 << 10, /* bytes read at a time of a letter that is too long to be read whole */
 };
 
 /* ---- what TOP asks for ---- */
@@ -48,35 +47,54 @@ static size_t top_take(struct top *t, struct str in)
 
 /* ---- sending ---- */
 
+enum { PIECES = 6 };
+
 struct sending {
     struct pop3_session *p;
     struct letter letter;
     struct arena *block; /* of the bytes at hand */
-    struct str bytes;
+    struct iovec pieces[PIECES]; /* to be sent, dots stuffed */
+    int n;
     int64_t offset; /* of the next block */
     struct top *top; /* NULL: all of it */
     struct smtp_stuffer stuffer;
-    struct buf *out;
 };
-
-static FIBER int read_block(struct sending *x, size_t n, struct error *e)
-{
-    struct store *s = x->p->service->store;
-    arena_reset(x->block);
-    x->bytes = S("");
-    if (x->offset == x->letter.size) return 0;
-    int error = store_letter_read(s, x->block, &x->letter, x->offset, n, &x->bytes, e);
-    if (!error && x->bytes.n == 0) error = error_set(e, ERR_CORRUPT, "the letter is shorter than it should be");
-    x->offset += (int64_t)x->bytes.n;
-    return error;
-}
 
 static bool all_sent(const struct sending *x) { return x->offset >= x->letter.size || (x->top && x->top->ended); }
 
-static void stuff_block(struct sending *x)
+static void add(struct sending *x, struct str bytes)
 {
-    struct str part = x->top ? str_head(x->bytes, top_take(x->top, x->bytes)) : x->bytes;
-    smtp_stuff(&x->stuffer, part, x->out);
+    if (bytes.n) x->pieces[x->n++] = (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
+}
+
+/* The next bytes of the letter; most letters have nothing that must be stuffed. */
+static void add_part(struct sending *x, struct str bytes)
+{
+    struct str part = x->top ? str_head(bytes, top_take(x->top, bytes)) : bytes;
+    x->offset += (int64_t)bytes.n;
+    if (!smtp_stuff_needless(&x->stuffer, part)) {
+        struct buf *out = buf_in(x->block, 2 * part.n + 2); /* each byte may become two */
+        smtp_stuff(&x->stuffer, part, out);
+        part = buf_str(out);
+    }
+    add(x, part);
+}
+
+static FIBER int put(struct sending *x)
+{
+    int e = pop3_putv(x->p, x->pieces, x->n);
+    x->n = 0;
+    return e;
+}
+
+/* A block of it, by a trip of its own to the store. */
+static FIBER int read_block(struct sending *x, struct str *bytes, struct error *e)
+{
+    struct store *s = x->p->service->store;
+    arena_reset(x->block);
+    int error = store_letter_read(s, x->block, &x->letter, x->offset, LETTER_BLOCK, bytes, e);
+    if (!error && bytes->n == 0) error = error_set(e, ERR_CORRUPT, "the letter is shorter than it should be");
+    return error;
 }
 
 static void log_damage(const struct sending *x, const struct error *why)
@@ -86,50 +104,67 @@ static void log_damage(const struct sending *x, const struct error *why)
         F_ID("email", x->letter.email), F_STR("error", str_c(why->text)));
 }
 
-/* The rest of the letter, of which the first block is at hand, and the end. */
-static FIBER struct pop3_reply send_blocks(struct sending *x)
+/* The rest of the letter, of which the first pieces have been added, and the end. */
+static FIBER struct pop3_reply send_rest(struct sending *x)
 {
     struct error why = {0};
-    for (;;) {
-        stuff_block(x);
-        if (all_sent(x)) break;
-        if (pop3_put(x->p, buf_str(x->out))) return POP3_HANG_UP;
-        buf_clear(x->out);
+    struct str bytes;
+    char end[8];
+    struct buf last = BUF_OVER(end);
+    while (!all_sent(x)) {
+        if (put(x)) return POP3_HANG_UP;
         fiber_yield_if_long();
-        if (read_block(x, LETTER_BLOCK, &why)) {
+        if (read_block(x, &bytes, &why)) {
             log_damage(x, &why);
             x->p->end = "a letter could not be read";
             return POP3_HANG_UP;
         }
+        add_part(x, bytes);
     }
-    smtp_stuff_end(&x->stuffer, x->out);
-    return pop3_put(x->p, buf_str(x->out)) ? POP3_HANG_UP : POP3_NOTHING_MORE;
+    smtp_stuff_end(&x->stuffer, &last);
+    add(x, buf_str(&last));
+    return put(x) ? POP3_HANG_UP : POP3_NOTHING_MORE;
 }
 
-static FIBER struct pop3_reply send_letter(struct pop3_session *p, const struct maildrop_letter *l, struct top *top)
+static struct str first_line(const struct sending *x)
 {
-    struct sending x = {.p = p, .top = top, .letter.email = l->email};
+    struct buf *b = buf_in(x->p->cmd, 100);
+    if (x->top) {
+        pop3_ok(b, S("the top of it"));
+    } else {
+        buf_lit(b, "+OK ");
+        buf_u64(b, (uint64_t)x->letter.size);
+        buf_lit(b, " octets\r\n");
+    }
+    return buf_str(b);
+}
+
+static FIBER struct pop3_reply send_letter(struct pop3_session *p, uint32_t number, struct top *top)
+{
+    struct sending x = {.p = p, .top = top, .letter.email = maildrop_letter(&p->drop, number)->email};
+    struct letter_read *l = NULL;
+    struct str first = STR_NONE;
     struct error why = {0};
-    int e = store_letter(p->service->store, p->cmd, p->drop.account, l->email, &x.letter, &why);
+    int e = pop3_letter_at(p, number, top ? LETTERS_HEADER : LETTERS_BYTES, &l, &why);
     if (e == ERR_NOT_FOUND) return pop3_no(NULL, S("this letter has been deleted by another program"));
     x.block = arena_new(p->cmd, 0);
-    if (!e) e = read_block(&x, top ? TOP_BLOCK : LETTER_BLOCK, &why);
+    if (!e) x.letter = l->letter;
+    if (!e && str_is_none(l->body)) e = read_block(&x, &first, &why); /* too long to be read whole */
     if (e) {
         log_damage(&x, &why);
         return pop3_no(e == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", S("this letter cannot be read")); /* RFC 3206 §4 */
     }
-    x.out = buf_in(p->cmd, 2 * LETTER_BLOCK + 1024); /* each byte may become two */
-    if (top) pop3_ok(x.out, S("the top of it"));
-    else pop3_ok(x.out, arena_printf(p->cmd, "%lld octets", (long long)x.letter.size));
-    return send_blocks(&x);
+    add(&x, first_line(&x));
+    add_part(&x, str_is_none(l->body) ? first : l->letter.prefix);
+    if (!str_is_none(l->body)) add_part(&x, l->body);
+    return send_rest(&x);
 }
 
 FIBER struct pop3_reply pop3_on_retr(struct pop3_session *p, const struct pop3_command *c)
 {
     struct pop3_reply r;
-    const struct maildrop_letter *l = pop3_find(p, c, &r);
-    if (!l) return r;
-    r = send_letter(p, l, NULL);
+    if (!pop3_find(p, c, &r)) return r;
+    r = send_letter(p, c->message, NULL);
     p->retrieved += r.kind == POP3_SAID && !r.close;
     return r;
 }
@@ -137,9 +172,8 @@ FIBER struct pop3_reply pop3_on_retr(struct pop3_session *p, const struct pop3_c
 FIBER struct pop3_reply pop3_on_top(struct pop3_session *p, const struct pop3_command *c)
 {
     struct pop3_reply r;
-    const struct maildrop_letter *l = pop3_find(p, c, &r);
-    if (!l) return r;
-    r = send_letter(p, l, &(struct top){.lines = c->lines});
+    if (!pop3_find(p, c, &r)) return r;
+    r = send_letter(p, c->message, &(struct top){.lines = c->lines});
     p->tops += r.kind == POP3_SAID && !r.close;
     return r;
 }

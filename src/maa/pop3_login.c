@@ -9,6 +9,7 @@
 #include "maa/pop3_session.h"
 #include "mail/limits.h"
 #include "mail/unicode.h"
+#include "store/mailboxes.h"
 
 static bool may_log_in(const struct pop3_session *p)
 {
@@ -97,7 +98,7 @@ static FIBER int fill_maildrop(struct pop3_session *p, int64_t account, struct e
     struct store *s = p->service->store;
     int64_t inbox = inbox_of(s, account);
     if (inbox == 0) return error_set(e, ERR_NOT_FOUND, "the account has no inbox");
-    if (!store_access_check(s, account, inbox, 'r')) return error_set(e, ERR_DENIED, "the inbox may not be read");
+    if (!(store_rights(s, account, inbox) & RIGHT_READ)) return error_set(e, ERR_DENIED, "the inbox may not be read");
     return maildrop_open(&p->drop, s, p->cmd, account, inbox, e);
 }
 

@@ -7,8 +7,17 @@
 #include "maa/maildrop.h"
 #include "maa/pop3.h"
 #include "proto/pop3/command.h"
+#include "store/letters.h"
 
 enum pop3_state { POP3_AUTHORIZATION = 1, POP3_TRANSACTION = 2 }; /* RFC 1939 §3; UPDATE is what QUIT does */
+
+struct pop3_ahead { /* letters that have been read before they are asked for; pop3_ahead.c's */
+    struct arena *arena; /* NULL: none */
+    struct letter_read *v;
+    size_t n, at; /* those before `at` have been passed */
+    unsigned want; /* enum letters_want of them */
+    uint32_t next, run; /* number of the letter behind them; how many were wanted at once */
+};
 
 struct pop3_session {
     const struct pop3_service *service;
@@ -25,6 +34,7 @@ struct pop3_session {
     struct sasl_identity who;
     bool locked; /* the maildrop is ours */
     struct maildrop drop;
+    struct pop3_ahead ahead;
     int errors, auth_failures;
     int64_t retrieved, tops, deleted; /* letters sent whole, in part; removed by UPDATE */
     const char *end;                  /* how it ended, for the log */
@@ -57,6 +67,13 @@ pop3_handler pop3_on_retr, pop3_on_top;                                         
 
 /* Writes, and gives the client its idle time anew (long answers take long). The stream's sticky error. */
 FIBER int pop3_put(struct pop3_session *p, struct str bytes);
+FIBER int pop3_putv(struct pop3_session *p, const struct iovec *v, int n);
+
+/* The letter with this number, which is there and not marked, with its body's first bytes (LETTERS_HEADER), or all of
+ * them when they are not too many (LETTERS_BYTES); valid until the next call. 0 or what store_letters() says of it. */
+FIBER int pop3_letter_at(struct pop3_session *p, uint32_t number, unsigned want, struct letter_read **out,
+                         struct error *e);
+void pop3_forget_ahead(struct pop3_session *p);
 
 /* The letter with the number the command names; NULL and *refusal if there is none or it is marked as deleted. */
 const struct maildrop_letter *pop3_find(struct pop3_session *p, const struct pop3_command *c,

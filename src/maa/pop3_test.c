@@ -111,7 +111,7 @@ static void plays_transcripts(void **state)
 {
     (void)state;
     struct rig rig;
-    const struct transcript_rig tr = {rig_serve, rig_begin, rig_end, rig_option, &rig};
+    const struct transcript_rig tr = {rig_serve, rig_begin, rig_end, 0, rig_option, &rig};
     int failed = 0, played = transcripts_play("pop3", &tr, &failed);
     if (played == 0 || failed) fail_msg("%d of %d transcripts failed", failed, played);
 }
@@ -308,6 +308,70 @@ static void long_letters_come_whole(void **state)
 {
     (void)state;
     talk(fetch_long);
+}
+
+/* Letters that come before they are asked for are the ones asked for, however that goes on. */
+static FIBER void retrieve(struct talk *t, struct stream *c, uint32_t number)
+{
+    ask_for(c, arena_printf(t->arena, "RETR %u", number), S("+OK*"));
+    assert_str(hear_letter(t->arena, c), t->rig.store->letters[number - 1].bytes);
+}
+
+static FIBER void take_all(struct talk *t)
+{
+    struct store *s = t->rig.store;
+    for (uint32_t i = 0; i < 200; i++)
+        test_store_add(s, i == 50 ? long_letter(t->arena, 300000)
+                                  : arena_printf(t->arena, "Subject: %u\r\n\r\n.%u\r\n", i, i * i));
+    struct stream *c = log_in(t);
+    for (uint32_t i = 1; i <= 200; i++) {
+        retrieve(t, c, i);
+        if (i % 7 == 0) ask_for(c, arena_printf(t->arena, "TOP %u 0", i), S("+OK*"));
+        if (i % 7 == 0) hear_letter(t->arena, c);
+        if (i % 3 == 0) ask_for(c, arena_printf(t->arena, "DELE %u", i), S("+OK*"));
+    }
+    assert_true(s->trips < 12); /* 1, 2, 4 … letters at a time */
+    for (uint32_t i = 1; i <= 200; i += 7) { /* pipelined, over what is marked */
+        if (i % 3 == 0) continue;
+        stream_write(c, arena_printf(t->arena, "TOP %u 0\r\nRETR %u\r\nRETR 3\r\n", i, i));
+        expect(c, S("+OK*"));
+        assert_true(str_starts(s->letters[i - 1].bytes, hear_letter(t->arena, c)));
+        expect(c, S("+OK*"));
+        assert_str(hear_letter(t->arena, c), s->letters[i - 1].bytes);
+        expect(c, S("-ERR letter 3 is deleted"));
+    }
+    ask_for(c, S("RSET"), S("+OK*"));
+    for (uint32_t i = 200; i > 0; i--) retrieve(t, c, i);
+    hang_up(c);
+}
+
+static FIBER void take_what_there_is(struct talk *t)
+{
+    struct store *s = t->rig.store;
+    for (uint32_t i = 0; i < 10; i++) test_store_add(s, arena_printf(t->arena, "Subject: %u\r\n\r\n", i));
+    struct stream *c = log_in(t);
+    s->fail_read = ERR_UNAVAILABLE;
+    s->fail_read_at = 6; /* read ahead: as if it had not been */
+    for (uint32_t i = 1; i <= 5; i++) retrieve(t, c, i);
+    s->letters[8].gone = true;
+    for (uint32_t i = 6; i <= 8; i++) retrieve(t, c, i);
+    ask_for(c, S("RETR 9"), S("-ERR this letter has been deleted by another program"));
+    retrieve(t, c, 10);
+    for (uint32_t i = 1; i <= 4; i++) retrieve(t, c, i);
+    int trips = s->trips;
+    retrieve(t, c, 5);
+    assert_int_equal(s->trips, trips);
+    fiber_sleep(MINUTES(1)); /* who goes away for a minute keeps nobody's memory */
+    retrieve(t, c, 6);
+    assert_int_equal(s->trips, trips + 1);
+    hang_up(c);
+}
+
+static void letters_are_read_ahead(void **state)
+{
+    (void)state;
+    talk(take_all);
+    talk(take_what_there_is);
 }
 
 /* A letter that breaks off in the store must not look complete. */
@@ -507,11 +571,17 @@ static void the_log_tells_and_keeps_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plays_transcripts),          cmocka_unit_test(stls_throws_away_what_came_before),
-        cmocka_unit_test(one_session_has_a_maildrop), cmocka_unit_test(only_quit_deletes),
-        cmocka_unit_test(long_letters_come_whole),    cmocka_unit_test(a_broken_letter_never_ends),
-        cmocka_unit_test(top_stops_anywhere),         cmocka_unit_test(a_full_maildrop_is_served),
-        cmocka_unit_test(idle_clients_are_let_go),    cmocka_unit_test(scram_ends_with_an_empty_line),
+        cmocka_unit_test(plays_transcripts),
+        cmocka_unit_test(stls_throws_away_what_came_before),
+        cmocka_unit_test(one_session_has_a_maildrop),
+        cmocka_unit_test(only_quit_deletes),
+        cmocka_unit_test(long_letters_come_whole),
+        cmocka_unit_test(a_broken_letter_never_ends),
+        cmocka_unit_test(letters_are_read_ahead),
+        cmocka_unit_test(top_stops_anywhere),
+        cmocka_unit_test(a_full_maildrop_is_served),
+        cmocka_unit_test(idle_clients_are_let_go),
+        cmocka_unit_test(scram_ends_with_an_empty_line),
         cmocka_unit_test(the_log_tells_and_keeps_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
  * store/; pop3_store_test.c plays with the real one. */
 #include <stdlib.h>
 
-#include "store/store.h"
+#include "store/entries.h"
+#include "store/letters.h"
+#include "store/mailboxes.h"
 #include "wire/sasl.h"
 
 enum { TEST_BOB = 1, TEST_ANN = 2, TEST_UID_STEP = 3 };
@@ -33,7 +35,7 @@ struct store {
     bool forbidden;              /* access is denied */
 
     /* what happened */
-    int reads, expunges, pages;
+    int reads, trips, expunges, pages; /* bodies read, calls of store_letters(), ... */
     int64_t bytes_read;
 };
 
@@ -83,11 +85,10 @@ const struct directory_account *directory_account_by_id(const struct directory *
     return id == TEST_BOB || id == TEST_ANN ? &d->accounts[id - 1] : NULL;
 }
 
-FIBER bool store_access_check(struct store *s, int64_t principal, int64_t mailbox, char right)
+FIBER right_set store_rights(struct store *s, int64_t who, int64_t mailbox)
 {
-    (void)right;
     fiber_yield();
-    return !s->forbidden && mailbox == principal * 10;
+    return !s->forbidden && mailbox == who * 10 ? RIGHTS_ALL : 0;
 }
 
 FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes,
@@ -110,15 +111,36 @@ FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid a
     return 0;
 }
 
-FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_t email, struct letter *out,
-                       struct error *e)
+static struct letter_read test_read(struct store *s, int64_t account, int64_t email, unsigned want, int64_t whole)
 {
-    (void)a;
-    fiber_yield();
-    if (s->fail_letter) return error_set(e, s->fail_letter, "to order");
+    struct letter_read l = {.letter = {.email = email, .prefix = S("")}};
     if (account != TEST_BOB || email < 1000 || email >= 1000 + s->n || s->letters[email - 1000].gone)
-        return error_set(e, ERR_NOT_FOUND, "no such letter");
-    *out = (struct letter){.email = email, .size = (int64_t)s->letters[email - 1000].bytes.n};
+        l.error = ERR_NOT_FOUND;
+    if (l.error) return l;
+    struct str bytes = s->letters[email - 1000].bytes;
+    l.letter.size = (int64_t)bytes.n;
+    if (want & LETTERS_BYTES && l.letter.size <= whole) l.body = bytes;
+    else if (want & LETTERS_HEADER) l.body = str_head(bytes, 6 << 10);
+    else return l;
+    if (++s->reads == s->fail_read_at) l.error = s->fail_read;
+    s->bytes_read += (int64_t)l.body.n;
+    return l;
+}
+
+FIBER int store_letters(struct store *s, struct arena *a, int64_t account, const int64_t *emails, size_t n,
+                        unsigned want, int64_t whole, int64_t most, struct letter_read **out, size_t *done,
+                        struct error *e)
+{
+    fiber_yield();
+    s->trips++;
+    *done = 0;
+    if (s->fail_letter) return error_set(e, s->fail_letter, "to order");
+    *out = arena_array(a, n, sizeof **out);
+    for (; *done < n && (*done == 0 || most > 0); ++*done) {
+        (*out)[*done] = test_read(s, account, emails[*done], want, whole);
+        (*out)[*done].body = arena_str(a, (*out)[*done].body);
+        most -= (int64_t)(*out)[*done].body.n;
+    }
     return 0;
 }
 
@@ -132,16 +154,17 @@ FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, 
     return 0;
 }
 
-FIBER int store_expunge(struct store *s, int64_t mailbox, const struct uid_set *uids, size_t *gone, struct error *e)
+FIBER int store_expunge_set(struct store *s, struct arena *a, int64_t who, int64_t mailbox, const struct uid_set *uids,
+                            bool deleted_only, struct uid_set *gone, struct error *e)
 {
+    (void)who, (void)deleted_only;
     fiber_yield();
     s->expunges++;
-    *gone = 0;
     if (s->fail_expunge) return error_set(e, s->fail_expunge, "to order");
     for (uint32_t i = 0; i < s->n && mailbox == 10; i++) {
         if (s->letters[i].gone || !uid_set_has(uids, uid_at(i))) continue;
         s->letters[i].gone = true;
-        ++*gone;
+        uid_set_add(a, gone, uid_at(i), uid_at(i));
     }
     return 0;
 }

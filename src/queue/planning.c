@@ -4,7 +4,7 @@
 
 #include "mail/limits.h"
 #include "proto/imf/field.h"
-#include "proto/mime/derive.h"
+#include "queue/letter_facts.h"
 #include "queue/record.h"
 #include "queue/retry.h"
 
@@ -44,43 +44,6 @@ struct journey plan_journey(struct arena *a, struct str header)
     }
     j.delivered_to = to;
     return j;
-}
-
-/* ---- what the store keeps ---- */
-
-static uint64_t hash_of_id(struct str id)
-{
-    struct sha256 h = sha256_of(id);
-    uint64_t v;
-    memcpy(&v, h.b, sizeof v);
-    return v;
-}
-
-static void set_thread_refs(struct arena *a, const struct mime_derived *d, struct body_facts *f)
-{
-    uint64_t *refs = arena_array(a, d->n_references + 1, sizeof *refs);
-    if (d->message_id.n) refs[f->n_thread_refs++] = hash_of_id(d->message_id);
-    for (size_t i = 0; i < d->n_references; i++) refs[f->n_thread_refs++] = hash_of_id(d->references[i]);
-    f->thread_refs = refs;
-}
-
-static const struct body_facts *facts_of(const struct planning *p)
-{
-    struct mime_derived d = mime_derive(p->arena, p->letter);
-    struct body_facts *f = arena_new_of(p->arena, struct body_facts);
-    *f = (struct body_facts){
-        .sha256 = body_sha256(p->body),
-        .version = MIME_DERIVED_VERSION,
-        .envelope = d.envelope,
-        .structure = d.structure,
-        .preview = d.preview,
-        .sent_at = d.has_date ? d.sent.utc : 0,
-        .has_attachment = d.has_attachment,
-        .message_id = d.message_id,
-        .subject = d.subject,
-    };
-    set_thread_refs(p->arena, &d, f);
-    return f;
 }
 
 static bool needs_utf8(const struct planning *p)
@@ -277,7 +240,10 @@ static bool plan_all(struct plans *w, struct reply *results)
 
 bool plan_acceptance(const struct planning *p, struct acceptance *out, struct reply *results)
 {
-    struct plans w = {.p = p, .out = out, .facts = facts_of(p), .release = release_of(p)};
+    struct plans w = {.p = p,
+                      .out = out,
+                      .facts = letter_facts(p->arena, p->letter, p->body),
+                      .release = release_of(p)};
     *out = (struct acceptance){
         .id = p->t->id,
         .session = p->t->session,

@@ -104,7 +104,7 @@ void accept_committed(struct store *s, const struct acceptance *a, bool sure)
 
 /* ---- rows ---- */
 
-static int insert_body(struct store *s, const struct acceptance *a, struct error *e)
+int accept_body(struct store *s, const struct acceptance *a, struct error *e)
 {
     const struct body_facts *f = a->facts;
     char bytes[PLACE_MAX];
@@ -196,7 +196,7 @@ static int insert_email(struct store *s, const struct acceptance *a, const struc
     return q_run(&q, e);
 }
 
-static int deliver(struct store *s, const struct acceptance *a, struct delivery *d, struct error *e)
+int accept_deliver(struct store *s, const struct acceptance *a, struct delivery *d, struct error *e)
 {
     struct account_row *account;
     struct mailbox_row *mailbox;
@@ -316,8 +316,8 @@ static int record(struct store *s, const struct acceptance *a, struct error *e)
 
 int accept_write(struct store *s, struct acceptance *a, struct error *e)
 {
-    int r = insert_body(s, a, e);
-    for (size_t i = 0; !r && i < a->n_deliveries; i++) r = deliver(s, a, &a->deliveries[i], e);
+    int r = accept_body(s, a, e);
+    for (size_t i = 0; !r && i < a->n_deliveries; i++) r = accept_deliver(s, a, &a->deliveries[i], e);
     if (!r && a->n_queue) r = insert_queue_message(s, a, e);
     for (size_t i = 0; !r && i < a->n_queue; i++) r = insert_queued(s, a, (int64_t)i, e);
     if (!r && a->submitter && a->submitted_recipients) r = count_submission(s, a, e);

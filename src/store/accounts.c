@@ -166,6 +166,14 @@ static const struct {
 };
 enum { FIRST_MAILBOXES = sizeof first_mailboxes / sizeof *first_mailboxes };
 
+static int subscribe(struct store *s, int64_t account, struct str name, struct error *e)
+{
+    struct query q = db_query(s->writer.db, SQL_SUBSCRIPTION_PUT);
+    q_int(&q, account);
+    q_text(&q, name);
+    return q_run(&q, e);
+}
+
 static int insert_mailboxes(struct store *s, const struct directory_account *a, int64_t uid_validity, struct error *e)
 {
     int r = 0;
@@ -181,6 +189,7 @@ static int insert_mailboxes(struct store *s, const struct directory_account *a, 
         q_int(&q, i + 1);
         q_bytes(&q, S(""));
         r = q_run(&q, e);
+        if (!r) r = subscribe(s, a->id, first_mailboxes[i].name, e);
     }
     return r;
 }
@@ -328,7 +337,7 @@ static int run_change(struct store *s, void *args, struct error *e)
 static int remove_rows(struct store *s, int64_t account, struct error *e)
 {
     static const enum sql deletes[] = {SQL_ADDRESSES_DELETE, SQL_CREDENTIALS_DELETE, SQL_GRANTS_DELETE, SQL_ACLS_DELETE,
-                                       SQL_SUBMISSION_DELETE};
+                                       SQL_SUBMISSION_DELETE, SQL_SUBSCRIPTIONS_DELETE, SQL_METADATA_OF_OWNER_DELETE};
     int r = 0;
     for (size_t i = 0; !r && i < sizeof deletes / sizeof *deletes; i++) r = run_delete(s, deletes[i], account, e);
     static const enum sql marks[] = {SQL_MAILBOXES_REMOVE, SQL_ACCOUNT_REMOVE};

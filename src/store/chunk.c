@@ -75,7 +75,7 @@ int tombstone_unpack(struct str packed, void (*fn)(uid u, int64_t email, void *a
     for (uid last = 0; packed.n > 0; packed = str_skip(packed, TOMBSTONE_PACKED)) {
         uid u = get32(packed.p);
         int64_t email = (int64_t)get64(packed.p + 4);
-        if (u <= last || email <= 0) return ERR_CORRUPT;
+        if (u <= last || email < 0) return ERR_CORRUPT;
         fn(u, email, arg);
         last = u;
     }

@@ -23,7 +23,8 @@ size_t chunk_pack(const struct entry *v, size_t n, char *out);
  * broken length, UIDs of another chunk or out of order, MODSEQs of 0. */
 int chunk_unpack(struct str packed, uint32_t number, struct entry *out, size_t *n);
 
-/* What expunging leaves behind: (uid u32, email i64), 12 bytes each, in ascending order. */
+/* What expunging leaves behind: (uid u32, email i64), 12 bytes each, in ascending order. Email 0: it was brought back.
+ */
 enum { TOMBSTONE_PACKED = 12, TOMBSTONE_ENTRIES = 256 };
 size_t tombstone_pack(uid u, int64_t email, char *out);
 int tombstone_unpack(struct str packed, void (*fn)(uid u, int64_t email, void *arg), void *arg);

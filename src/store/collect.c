@@ -1,14 +1,16 @@
-/* Collecting what nobody needs any more: letters expunged and accounts removed some time ago, bodies that lost their
- * last reference, packs that lost their bodies (store.md, "Packs").
+/* Collecting what nobody needs any more: letters expunged, mailboxes and accounts removed some time ago, bodies that
+ * lost their last reference, packs that lost their bodies (store.md, "Packs").
  *
  * A collection goes through its phases in pieces of at most COLLECT_ROWS rows, each a transaction of its own. Packs are
  * weighed only if nothing was being appended to them when it began, so what is counted can only become less. A pack
  * nobody needs is marked dead, and its file removed after that commit; should that not happen, opening the store does
- * it. COPY (RFC 9051 §6.4.7), which will give a letter several entries, must be asked about before its email goes. */
+ * it. A letter may have several entries (COPY, RFC 9051 §6.4.7): it goes with the last of them that is remembered
+ * (emails.c counts). */
 #include "store/collect.h"
 
 #include <stdlib.h>
 
+#include "store/emails.h"
 #include "store/inside.h"
 #include "store/pack_record.h"
 
@@ -70,9 +72,10 @@ bool collect_is_due(struct store *s)
     lock_give(s->lock);
     if (asked || c->phase != COLLECT_IDLE) return true;
     mono_us now = clock_mono(s->world);
-    if (c->garbage < COLLECT_LEAST || now < c->not_before) return false;
+    bool kept_long = c->held >= COLLECT_LEAST && clock_utc(s->world) >= c->due_at;
+    if ((c->garbage < COLLECT_LEAST && !kept_long) || now < c->not_before) return false;
     if (now < c->rests_until && !space_is_low(s->space)) return false;
-    if (c->garbage >= COLLECT_ENOUGH) return true;
+    if (c->garbage >= COLLECT_ENOUGH || kept_long) return true;
     return packs_stats(s->packs).packs <= PACKS_FEW && c->garbage >= stored_bytes(s) / 4;
 }
 
@@ -98,7 +101,7 @@ static int put_garbage(struct store *s, int64_t bytes, struct error *e)
 int collect_save(struct store *s, struct error *e)
 {
     struct collect *c = &s->writer.collect;
-    return put_garbage(s, c->phase == COLLECT_IDLE ? c->garbage : COLLECT_ENOUGH, e);
+    return put_garbage(s, c->phase == COLLECT_IDLE ? c->garbage + c->held : COLLECT_ENOUGH, e);
 }
 
 int collect_load(struct store *s, struct error *e)
@@ -130,6 +133,7 @@ static int begin(struct store *s, struct collect *c, struct error *e)
     free(c->packs);
     c->packs = list_packs(s, &c->n_packs);
     c->until = clock_utc(s->world) - s->keep_expunged_us;
+    c->held += c->garbage;
     c->garbage = 0;
     c->buried = 0;
     c->took = 0;
@@ -147,12 +151,27 @@ struct deleting {
     struct error *e;
 };
 
+/* One of the letter's entries is gone for good; the letter goes with the last. */
+static int let_go(struct store *s, int64_t email, struct error *e)
+{
+    bool last = false;
+    int r = email_let_go(s->writer.db, email, &last, e);
+    return r || !last ? r : run_id(s, SQL_EMAIL_DELETE, email, e);
+}
+
 static void delete_email(uid u, int64_t email, void *arg)
 {
     (void)u;
     struct deleting *d = arg;
-    if (!d->result) d->result = run_id(d->store, SQL_EMAIL_DELETE, email, d->e);
+    if (!d->result) d->result = let_go(d->store, email, d->e);
     d->rows++;
+}
+
+/* The mailbox (after[2]) does not know any more what was expunged up to the MODSEQ (after[1]). */
+static int forget_tombstone(struct store *s, const int64_t after[4], struct error *e)
+{
+    int r = run(s, SQL_TOMBSTONE_DELETE, after, 4, NULL, e);
+    return r ? r : run(s, SQL_MAILBOX_FORGETS, (int64_t[]){after[1], after[2], after[1]}, 3, NULL, e);
 }
 
 /* Tombstones with their letters, behind c->after: *more when there may be others. */
@@ -173,7 +192,7 @@ static int tombstones(struct store *s, struct collect *c, bool *more, struct err
         struct str packed = arena_str(s->writer.arena, q_get(&q, 4));
         q_end(&q);
         tombstone_unpack(packed, delete_email, &d); /* what is damaged names nothing */
-        if (!d.result) d.result = run(s, SQL_TOMBSTONE_DELETE, c->after, 4, NULL, e);
+        if (!d.result) d.result = forget_tombstone(s, c->after, e);
         if (d.result) return d.result;
     }
     return 0;
@@ -185,12 +204,12 @@ static int delete_entries(struct store *s, struct str packed, uint32_t number, s
     size_t n = 0;
     int r = 0;
     if (chunk_unpack(packed, number, v, &n)) n = 0;
-    for (size_t i = 0; !r && i < n; i++) r = run_id(s, SQL_EMAIL_DELETE, v[i].email, e);
+    for (size_t i = 0; !r && i < n; i++) r = let_go(s, v[i].email, e);
     *rows += n + 1;
     return r;
 }
 
-/* The letters of a removed account's mailbox, chunk by chunk, at last the mailbox itself. */
+/* The letters of a removed mailbox, chunk by chunk, at last the mailbox itself. */
 static int remove_mailbox(struct store *s, int64_t mailbox, struct str tail, uint32_t tail_number, struct error *e)
 {
     size_t rows = 0;
@@ -201,9 +220,11 @@ static int remove_mailbox(struct store *s, int64_t mailbox, struct str tail, uin
         r = q_row(&q, e);
         if (r < 0) return r;
         if (r == 0) {
-            static const enum sql last[] = {SQL_MAILBOX_KEYWORDS_DELETE, SQL_MAILBOX_ACLS_DELETE, SQL_MAILBOX_DELETE};
+            static const enum sql last[] = {SQL_MAILBOX_KEYWORDS_DELETE, SQL_MAILBOX_ACLS_DELETE,
+                                            SQL_MAILBOX_ARRIVALS_DELETE, SQL_MAILBOX_METADATA_DELETE,
+                                            SQL_MAILBOX_DELETE};
             r = delete_entries(s, tail, tail_number, &rows, e);
-            for (size_t i = 0; !r && i < 3; i++) r = run_id(s, last[i], mailbox, e);
+            for (size_t i = 0; !r && i < sizeof last / sizeof *last; i++) r = run_id(s, last[i], mailbox, e);
             return r;
         }
         int64_t key[] = {mailbox, q_get_int(&q, 0)};
@@ -216,21 +237,36 @@ static int remove_mailbox(struct store *s, int64_t mailbox, struct str tail, uin
     return 0;
 }
 
+/* A piece of the first mailbox the statement finds: 1, or 0 when there is none. */
+static int remove_a_mailbox(struct store *s, enum sql which, int64_t parameter, struct error *e)
+{
+    struct query q = db_query(s->writer.db, which);
+    q_int(&q, parameter);
+    int r = q_row(&q, e);
+    if (r <= 0) return r;
+    int64_t mailbox = q_get_int(&q, 0);
+    uint32_t tail_number = (uint32_t)(q_get_int(&q, 1) / CHUNK_ENTRIES);
+    struct str tail = arena_str(s->writer.arena, q_get(&q, 2));
+    q_end(&q);
+    r = remove_mailbox(s, mailbox, tail, tail_number, e);
+    return r ? r : 1;
+}
+
+/* Mailboxes that were deleted, of accounts that are there. */
+static int mailboxes(struct store *s, struct collect *c, struct error *e)
+{
+    int r = remove_a_mailbox(s, SQL_COLLECT_DELETED, c->until, e);
+    if (r == 0) go_on(c, COLLECT_ACCOUNTS);
+    return r < 0 ? r : 0;
+}
+
 /* Only the account's own row stays: its id is never another's. */
 static int remove_account(struct store *s, int64_t account, struct error *e)
 {
-    struct query q = db_query(s->writer.db, SQL_COLLECT_MAILBOX);
-    q_int(&q, account);
-    int r = q_row(&q, e);
-    if (r < 0) return r;
-    if (r > 0) {
-        int64_t mailbox = q_get_int(&q, 0);
-        uint32_t tail_number = (uint32_t)(q_get_int(&q, 1) / CHUNK_ENTRIES);
-        struct str tail = arena_str(s->writer.arena, q_get(&q, 2));
-        q_end(&q);
-        return remove_mailbox(s, mailbox, tail, tail_number, e);
-    }
+    int r = remove_a_mailbox(s, SQL_COLLECT_MAILBOX, account, e);
+    if (r) return r < 0 ? r : 0;
     int64_t threads = 0;
+    struct query q;
     r = run(s, SQL_THREADS_DELETE, (int64_t[]){account, account, COLLECT_ROWS}, 3, &threads, e);
     if (r || threads > 0) return r;
     q = db_query(s->writer.db, SQL_ACCOUNT_COLLECTED);
@@ -384,11 +420,25 @@ static int bury(struct store *s, struct collect *c, struct error *e)
     return r;
 }
 
+/* What went but is kept a while is looked at again when the first of it has been kept long enough. */
+static int look_ahead(struct store *s, struct collect *c, struct error *e)
+{
+    int64_t first = 0;
+    struct query q = db_query(s->writer.db, SQL_COLLECT_NEXT);
+    int r = q_one_int(&q, &first, e);
+    if (r) return r;
+    utc_us soonest = clock_utc(s->world) + HOURS(COLLECT_HOURS);
+    if (first == 0) c->held = 0;
+    c->due_at = first + s->keep_expunged_us > soonest ? first + s->keep_expunged_us : soonest;
+    return 0;
+}
+
 static int forget(struct store *s, struct collect *c, struct error *e)
 {
     int r = packs_sync(s->packs, e);
     if (!r) r = run_id(s, SQL_PACKS_FORGET, NODE, e);
-    if (!r) r = put_garbage(s, 0, e);
+    if (!r) r = look_ahead(s, c, e);
+    if (!r) r = put_garbage(s, c->held, e);
     go_on(c, COLLECT_IDLE);
     return r;
 }
@@ -402,8 +452,9 @@ int collect_piece(struct store *s, struct error *e)
     case COLLECT_IDLE: return begin(s, c, e);
     case COLLECT_TOMBSTONES:
         r = tombstones(s, c, &more, e);
-        if (!r && !more) go_on(c, COLLECT_ACCOUNTS);
+        if (!r && !more) go_on(c, COLLECT_MAILBOXES);
         return r;
+    case COLLECT_MAILBOXES: return mailboxes(s, c, e);
     case COLLECT_ACCOUNTS: return accounts(s, c, e);
     case COLLECT_WEIGH: return weigh(s, c, e);
     case COLLECT_MOVE: return move_page(s, c, e);

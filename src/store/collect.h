@@ -14,6 +14,7 @@ enum {
     COLLECT_PASSES = 16,       /* groups that may go first */
     COLLECT_RESTS = 50,        /* times as long as a collection took before the next, unless the disk is low: it
                                 * looks at every body there is, and a million may wait while little is garbage */
+    COLLECT_HOURS = 6,         /* at least, between two looks at what was kept a while */
     COLLECT_RETRY_US = 60000000, /* after a failure, unless somebody asks */
     COLLECT_SEALS = 64 << 10,  /* bytes from which on the open pack is sealed to be weighed with the others */
     PACK_DEAD = 2,             /* pack.sealed */
@@ -22,6 +23,7 @@ enum {
 enum collect_phase {
     COLLECT_IDLE,       /* the first piece sees which packs may be weighed */
     COLLECT_TOMBSTONES, /* letters that were expunged */
+    COLLECT_MAILBOXES,  /* those that were deleted */
     COLLECT_ACCOUNTS,   /* what accounts that were removed had */
     COLLECT_WEIGH,      /* bodies nobody names; how much of each pack is needed */
     COLLECT_MOVE,       /* what is needed out of packs that are worth it */
@@ -37,6 +39,8 @@ struct collect_pack {
 
 struct collect {
     int64_t garbage;      /* bytes, about; since the last collection began */
+    int64_t held;         /* and before, which may be kept a while yet: */
+    utc_us due_at;        /* then it is looked at again */
     mono_us not_before;   /* after a failure */
     mono_us rests_until;
     int64_t took;         /* microseconds of the lane's time */

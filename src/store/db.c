@@ -10,7 +10,7 @@ enum { CACHE_WRITER_KIB = 4096, CACHE_READER_KIB = 512 };
 
 struct db {
     sqlite3 *handle;
-    sqlite3_stmt *statements[SQL_COUNT];
+    sqlite3_stmt *statements[SQL_ALL];
     sqlite3_stmt *begin, *commit, *rollback;
     int64_t run, fail_in, wal_frames;
     enum db_role role;
@@ -61,17 +61,18 @@ static int prepare(struct db *db, const char *sql, sqlite3_stmt **out, struct er
 static int set_up(struct db *db, struct error *e)
 {
     char cache[64];
-    snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", db->role == DB_WRITER ? CACHE_WRITER_KIB : CACHE_READER_KIB);
+    snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", db->role == DB_READER ? CACHE_READER_KIB : CACHE_WRITER_KIB);
     const char *pragmas[] = {
         cache, "PRAGMA mmap_size=0", "PRAGMA temp_store=MEMORY", "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF",
-        "PRAGMA secure_delete=OFF", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+        "PRAGMA secure_delete=OFF", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_mode=WAL",
+        db->role == DB_INDEX ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
     };
     for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++) {
         int r = db_exec(db, pragmas[i], e);
         if (r) return r;
     }
-    if (db->role == DB_WRITER) sqlite3_wal_hook(db->handle, on_commit, db);
-    int r = prepare(db, db->role == DB_WRITER ? "BEGIN IMMEDIATE" : "BEGIN", &db->begin, e);
+    if (db->role != DB_READER) sqlite3_wal_hook(db->handle, on_commit, db);
+    int r = prepare(db, db->role == DB_READER ? "BEGIN" : "BEGIN IMMEDIATE", &db->begin, e);
     if (!r) r = prepare(db, "COMMIT", &db->commit, e);
     if (!r) r = prepare(db, "ROLLBACK", &db->rollback, e);
     return r;
@@ -90,7 +91,7 @@ int db_open(const char *vfs, const char *name, enum db_role role, struct db **ou
     if (!db) abort();
     db->role = role;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                (role == DB_WRITER ? SQLITE_OPEN_CREATE : 0);
+                (role == DB_READER ? 0 : SQLITE_OPEN_CREATE);
     int r = 0;
     if (sqlite3_open_v2(name, &db->handle, flags, vfs) != SQLITE_OK) r = refused(db, name, e);
     if (!r) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -106,7 +107,7 @@ int db_open(const char *vfs, const char *name, enum db_role role, struct db **ou
 void db_close(struct db *db)
 {
     if (!db) return;
-    for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(db->statements[i]);
+    for (int i = 0; i < SQL_ALL; i++) sqlite3_finalize(db->statements[i]);
     sqlite3_finalize(db->begin);
     sqlite3_finalize(db->commit);
     sqlite3_finalize(db->rollback);

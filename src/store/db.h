@@ -13,7 +13,11 @@ struct db;
 /* Before anything else of SQLite runs in the process; later calls change nothing. */
 void db_configure(void);
 
-enum db_role { DB_WRITER, DB_READER };
+enum db_role {
+    DB_WRITER,
+    DB_READER,
+    DB_INDEX, /* writes what can be made anew: a power cut may take the last commits, but damages nothing */
+};
 int db_open(const char *vfs, const char *name, enum db_role role, struct db **out, struct error *e);
 void db_close(struct db *db); /* no last checkpoint, the WAL stays; NULL is fine */
 

@@ -153,6 +153,8 @@ struct orphan { /* a streamed body that nobody accepted; its file is removed in 
     struct pack_stream *stream;
 };
 
+struct search_index; /* search_index.h */
+
 struct store {
     struct world *world;
     char *folder;
@@ -178,10 +180,22 @@ struct store {
     const struct directory *directory;
     struct map submissions; /* id -> struct submission */
     struct readers readers;
-    struct map watched; /* mailbox -> struct watched */
-    int64_t watch_round;
+    struct {
+        struct map map;      /* mailbox -> struct shared_view */
+        struct list idle;    /* those nobody looks at, the oldest first */
+        size_t idle_bytes;
+        struct list closed;  /* views whose last post has not run */
+        _Atomic int n;
+        unsigned round;      /* the lane's: how often the database was opened anew */
+    } views;
+    struct {
+        struct map map;     /* account -> struct watched */
+        struct list closed; /* as above */
+        _Atomic int n;
+    } watched;
     struct map maildrops; /* accounts whose POP3 maildrop is locked */
-    _Atomic int watching;
+
+    struct search_index *search;
 
     struct writer writer;
     struct {
@@ -216,6 +230,9 @@ int64_t accept_bytes(const struct acceptance *a); /* of its body that will be pl
 /* The rows of a letter, in the group's transaction: at acceptance, or with what it is about. */
 int accept_write(struct store *s, struct acceptance *a, struct error *e);
 void accept_committed(struct store *s, const struct acceptance *a, bool sure);
+/* Parts of it: the row of its body; an email and an entry. */
+int accept_body(struct store *s, const struct acceptance *a, struct error *e);
+int accept_deliver(struct store *s, const struct acceptance *a, struct delivery *d, struct error *e);
 
 /* queue_write.c */
 /* The message's own row once its last recipient's has gone. */
@@ -248,8 +265,19 @@ void body_kept(struct body *b);                  /* its stream belongs to the st
 int64_t body_id(const struct body *b);
 struct pack_place *body_placed(struct body *b);
 
+/* view.c */
+void views_init(struct store *s);
+void views_free(struct store *s);
+void view_committed(struct store *s); /* new snapshots of what the group's commit changed, for those who look */
+int view_recover(struct store *s, struct error *e); /* everything anew: nobody knows what the last commit did */
+
 /* watch.c */
-void watch_tell(struct store *s); /* what the group's commit changed, to those who watch */
+void watches_init(struct store *s);
+void watches_free(struct store *s);
+void watch_committed(struct store *s); /* what the group's commit changed, to those who watch the account */
+
+/* search_index.c */
+void search_index_tell(struct search_index *x); /* in the lane, after a commit */
 
 /* store.c */
 int store_connect(struct store *s, struct error *e); /* opens the writer's connection and reads what memory keeps */

@@ -1,5 +1,5 @@
 /* Reading what is in mailboxes: lists of mailboxes, pages of entries, letters. Each is one short read on a thread of
- * the pool, copied to the caller's arena by its own fiber. Access to a mailbox is asked here too (RFC 4314). */
+ * the pool, copied to the caller's arena by its own fiber. */
 #include <stdlib.h>
 
 #include "store/inside.h"
@@ -167,41 +167,6 @@ FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid a
     }
     free(p.v);
     return r;
-}
-
-/* ---- access ---- */
-
-struct access {
-    int64_t principal, mailbox;
-    char right;
-    bool granted;
-};
-
-static int read_access(struct store *s, struct db *db, void *arg, struct error *e)
-{
-    (void)s;
-    struct access *a = arg;
-    int64_t owner;
-    struct query q = db_query(db, SQL_MAILBOX_OWNER);
-    q_int(&q, a->mailbox);
-    int r = q_one_int(&q, &owner, e);
-    if (r) return r;
-    a->granted = owner == a->principal;
-    if (a->granted) return 0;
-    q = db_query(db, SQL_ACL_RIGHTS);
-    q_int(&q, a->mailbox);
-    q_int(&q, a->principal);
-    r = q_row(&q, e);
-    struct str rights = r > 0 ? q_get(&q, 0) : S("");
-    a->granted = str_find_char(rights, a->right) < rights.n; /* RFC 4314 §2.1 */
-    q_end(&q);
-    return r < 0 ? r : 0;
-}
-
-FIBER bool store_access_check(struct store *s, int64_t principal, int64_t mailbox, char right)
-{
-    struct access a = {principal, mailbox, right, false};
-    return store_read(s, read_access, &a, NULL) == 0 && a.granted;
 }
 
 /* ---- letters ---- */

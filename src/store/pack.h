@@ -65,6 +65,17 @@ void pack_stream_drop(struct pack_stream *s); /* instead of keep: removes the fi
 int64_t packs_read(struct packs *p, const struct pack_place *place, int64_t body, void *out, size_t n, int64_t from,
                    struct error *e);
 
+/* Reading many bodies at once: neighbours in a pack come with one read. */
+struct pack_wanted {
+    struct pack_place place;
+    int64_t body, most;  /* its id; so many of its first bytes are wanted, all: its CRC is checked */
+    size_t number;       /* the caller's */
+    struct str bytes;    /* out; in memory from take() */
+    int error;           /* out: 0, ERR_CORRUPT, ERR_NOT_FOUND (no such pack), ERR_IO … */
+};
+/* Any thread. Brings v into the order of the places. take(arg, n) gives memory. */
+void packs_read_group(struct packs *p, struct pack_wanted *v, size_t n, void *(*take)(void *arg, size_t n), void *arg);
+
 /* Visits every record of a pack for verify and rebuild; fn returns false to stop. */
 int packs_scan(struct packs *p, int64_t pack,
                bool (*fn)(void *arg, const struct pack_place *at, int64_t body, struct str envelope, int crc_ok),

@@ -77,6 +77,10 @@ void pack_file_give(struct packs *p, struct pack_file *f);
 void pack_file_forget(struct packs *p, int64_t id); /* its pack goes away */
 void pack_files_close(struct packs *p);             /* no reader is left */
 
+/* Is it the header of the record looked for, stored in a way this version can read? 0, ERR_CORRUPT, ERR_UNSUPPORTED. */
+int pack_header_check(const unsigned char bytes[PACK_RECORD_HEADER], const struct pack_place *place, int64_t body,
+                      struct pack_header *h, struct error *e);
+
 /* Prepares *h for a record: lengths and CRCs over envelope and pieces. ERR_TOO_LONG: more than a header can say. */
 int pack_describe(struct pack_header *h, const struct pack_record *r, struct error *e);
 

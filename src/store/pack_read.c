@@ -110,14 +110,10 @@ void pack_files_close(struct packs *p) { close_all(&p->files); }
 
 /* ---- one body ---- */
 
-/* Reads the header at the place and holds it against what the row says. */
-static int read_header(struct file *f, const struct pack_place *place, int64_t body, struct pack_header *h,
-                       struct error *e)
+int pack_header_check(const unsigned char bytes[PACK_RECORD_HEADER], const struct pack_place *place, int64_t body,
+                      struct pack_header *h, struct error *e)
 {
-    unsigned char bytes[PACK_RECORD_HEADER];
-    int64_t got = file_read(f, bytes, sizeof bytes, place->offset, e);
-    if (got < 0) return (int)got;
-    if (got < PACK_RECORD_HEADER || pack_header_parse(bytes, h) != 0)
+    if (pack_header_parse(bytes, h) != 0)
         return error_set(e, ERR_CORRUPT, "there is no record at %lld", (long long)place->offset);
     if (h->body != body || h->length != place->length || h->stored != place->stored || h->codec != place->codec)
         return error_set(e, ERR_CORRUPT, "the record at %lld is not the one looked for", (long long)place->offset);
@@ -125,6 +121,16 @@ static int read_header(struct file *f, const struct pack_place *place, int64_t b
         return error_set(e, ERR_UNSUPPORTED, "the record at %lld is stored in a way this version cannot read",
                          (long long)place->offset);
     return 0;
+}
+
+/* Reads the header at the place and holds it against what the row says. */
+static int read_header(struct file *f, const struct pack_place *place, int64_t body, struct pack_header *h,
+                       struct error *e)
+{
+    unsigned char bytes[PACK_RECORD_HEADER] = {0};
+    int64_t got = file_read(f, bytes, sizeof bytes, place->offset, e);
+    if (got < 0) return (int)got;
+    return pack_header_check(bytes, place, body, h, e);
 }
 
 static int64_t read_body(struct file *f, const struct pack_place *place, int64_t body, void *out, size_t n,

@@ -157,6 +157,17 @@ static void test_reopened(void **state)
 
 /* The database as a Penny Post of the first issue left it, with what that one could not know taken away. */
 static const char *const back_to_format_1[] = {
+    "DROP INDEX metadata_owner",
+    "DROP INDEX acl_principal",
+    "DROP INDEX mailbox_deleted",
+    "DROP TABLE subscription",
+    "DROP TABLE metadata",
+    "DROP TABLE arrival",
+    "DROP TABLE email_shared",
+    "ALTER TABLE mailbox DROP COLUMN deleted",
+    "ALTER TABLE mailbox DROP COLUMN recent_uid",
+    "ALTER TABLE mailbox DROP COLUMN forgotten_modseq",
+    "DELETE FROM principal WHERE id = 2",
     "DROP INDEX queue_due",
     "DROP INDEX queue_next_hop",
     "ALTER TABLE queue_message DROP COLUMN authenticated",

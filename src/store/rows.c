@@ -28,21 +28,28 @@ static void forget(struct map *m)
     map_free(m);
 }
 
+static void forget_mailboxes(struct map *m)
+{
+    const struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(m, &i));) keywords_unref(((struct mailbox_row *)entry->value)->keywords);
+    forget(m);
+}
+
 void rows_forget(struct rows *r)
 {
-    forget(&r->mailboxes);
+    forget_mailboxes(&r->mailboxes);
     forget(&r->accounts);
     r->dirty_mailboxes = NULL;
     r->dirty_accounts = NULL;
-    r->n_dirty_mailboxes = r->n_dirty_accounts = r->n_changes = 0;
+    r->n_dirty_mailboxes = r->n_dirty_accounts = r->n_news = 0;
     r->stale = false;
 }
 
 void rows_free(struct rows *r)
 {
     rows_forget(r);
-    free(r->changes);
-    r->changes = NULL;
+    free(r->news);
+    r->news = NULL;
 }
 
 static int corrupt(struct error *e, int64_t mailbox)
@@ -54,13 +61,14 @@ int rows_mailbox(struct store *s, int64_t id, struct mailbox_row **out, struct e
 {
     struct rows *r = &s->writer.rows;
     *out = map_get(&r->mailboxes, key_of(&id));
+    if (*out && (*out)->gone) return error_set(e, ERR_NOT_FOUND, "the mailbox was deleted");
     if (*out) return 0;
     struct query q = db_query(s->writer.db, SQL_MAILBOX_LOAD);
     q_int(&q, id);
     int found = q_row(&q, e);
     if (found < 0) return found;
     if (found == 0) return error_set(e, ERR_NOT_FOUND, "there is no mailbox %lld", (long long)id);
-    struct str tail = q_get(&q, 6);
+    struct str tail = q_get(&q, 9);
     if (tail.n > CHUNK_PACKED || tail.n % ENTRY_PACKED != 0) {
         q_end(&q);
         return corrupt(e, id);
@@ -73,6 +81,9 @@ int rows_mailbox(struct store *s, int64_t id, struct mailbox_row **out, struct e
                               .messages = q_get_int(&q, 3),
                               .unseen = q_get_int(&q, 4),
                               .octets = q_get_int(&q, 5),
+                              .deleted = q_get_int(&q, 6),
+                              .recent_uid = q_get_int(&q, 7),
+                              .uid_validity = (uint32_t)q_get_int(&q, 8),
                               .tail_n = tail.n};
     memcpy(m->tail, tail.p, tail.n);
     q_end(&q);
@@ -180,6 +191,16 @@ static uint64_t highest(const struct entry *v, size_t n)
     return modseq;
 }
 
+static void note_chunk(struct store *s, struct mailbox_row *m, uint32_t number, struct str packed)
+{
+    struct chunk_note *note = arena_alloc(s->writer.arena, sizeof *note + packed.n);
+    note->next = m->changed;
+    note->number = number;
+    note->n = packed.n;
+    if (packed.n) memcpy(note->packed, packed.p, packed.n);
+    m->changed = note;
+}
+
 /* The next UID falls into another chunk: what filled so far becomes a row of its own. */
 static int move_tail(struct store *s, struct mailbox_row *m, struct error *e)
 {
@@ -187,9 +208,21 @@ static int move_tail(struct store *s, struct mailbox_row *m, struct error *e)
     size_t n;
     uint32_t full = (uint32_t)((m->uid_next - 1) / CHUNK_ENTRIES);
     if (chunk_unpack(str_of(m->tail, m->tail_n), full, v, &n)) return corrupt(e, m->id);
+    note_chunk(s, m, full, str_of(m->tail, m->tail_n));
     int r = n ? save_chunk(s, m->id, full, str_of(m->tail, m->tail_n), highest(v, n), e) : 0;
     m->tail_n = 0;
     return r;
+}
+
+void rows_count(struct store *s, struct mailbox_row *m, struct account_row *a, flag_set flags, int64_t size, int by)
+{
+    m->messages += by;
+    m->unseen += flags & FLAG_SEEN ? 0 : by;
+    m->deleted += flags & FLAG_DELETED ? by : 0;
+    m->octets += by * size;
+    rows_touch_account(s, a);
+    a->used_bytes += by * size;
+    a->used_count += by;
 }
 
 int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, struct entry *entry, struct error *e)
@@ -202,13 +235,10 @@ int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, s
     m->tail_n += ENTRY_PACKED;
     m->uid_next++;
     m->highest_modseq = entry->modseq;
-    m->messages++;
-    m->unseen += !(entry->flags & FLAG_SEEN);
-    m->octets += entry->size;
+    m->tail_changed = true;
+    m->news |= NEWS_ADDED;
     rows_touch_mailbox(s, m);
-    a->used_bytes += entry->size;
-    a->used_count++;
-    rows_note(&s->writer.rows, m->id, CHANGE_ADDED, entry);
+    rows_count(s, m, a, entry->flags, entry->size, 1);
     return m->uid_next % CHUNK_ENTRIES == 0 ? move_tail(s, m, e) : 0;
 }
 
@@ -240,20 +270,31 @@ int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, cons
     rows_touch_mailbox(s, m);
     if (number == tail_number(m)) {
         m->tail_n = chunk_pack(v, n, m->tail);
+        m->tail_changed = true;
         return 0;
     }
-    char packed[CHUNK_PACKED];
-    return save_chunk(s, m->id, number, str_of(packed, chunk_pack(v, n, packed)), highest(v, n), e);
+    char bytes[CHUNK_PACKED];
+    struct str packed = str_of(bytes, chunk_pack(v, n, bytes));
+    note_chunk(s, m, number, packed);
+    return save_chunk(s, m->id, number, packed, highest(v, n), e);
 }
 
-void rows_note(struct rows *r, int64_t mailbox, enum change_kind kind, const struct entry *entry)
+void rows_remove_mailbox(struct store *s, struct mailbox_row *m)
 {
-    if (r->n_changes == r->cap_changes) {
-        r->cap_changes = r->cap_changes ? r->cap_changes * 2 : 256;
-        r->changes = realloc(r->changes, r->cap_changes * sizeof *r->changes);
-        if (!r->changes) abort();
+    rows_touch_mailbox(s, m);
+    m->gone = s->writer.rows.stale = true;
+    m->news |= NEWS_DELETED;
+}
+
+void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news)
+{
+    struct rows *r = &s->writer.rows;
+    if (r->n_news == r->cap_news) {
+        r->cap_news = r->cap_news ? r->cap_news * 2 : 16;
+        r->news = realloc(r->news, r->cap_news * sizeof *r->news);
+        if (!r->news) abort();
     }
-    r->changes[r->n_changes++] = (struct change_note){mailbox, kind, *entry};
+    r->news[r->n_news++] = (struct news_note){account, mailbox, news};
 }
 
 /* ---- writing ---- */
@@ -266,6 +307,8 @@ static int save_mailbox(struct store *s, struct mailbox_row *m, struct error *e)
     q_int(&q, m->messages);
     q_int(&q, m->unseen);
     q_int(&q, m->octets);
+    q_int(&q, m->deleted);
+    q_int(&q, m->recent_uid);
     q_bytes(&q, str_of(m->tail, m->tail_n));
     q_int(&q, m->id);
     return q_run(&q, e);
@@ -340,9 +383,13 @@ void rows_committed(struct store *s)
         if (a->submitted) publish_submission(s, a);
         a->dirty = a->submitted = false;
     }
-    for (struct mailbox_row *m = r->dirty_mailboxes; m; m = m->next_dirty) m->dirty = false;
+    for (struct mailbox_row *m = r->dirty_mailboxes; m; m = m->next_dirty) {
+        m->dirty = m->tail_changed = false;
+        m->news = 0;
+        m->changed = NULL;
+    }
     r->dirty_accounts = NULL;
     r->dirty_mailboxes = NULL;
-    r->n_dirty_accounts = r->n_dirty_mailboxes = r->n_changes = 0;
+    r->n_dirty_accounts = r->n_dirty_mailboxes = r->n_news = 0;
     if (r->stale || r->mailboxes.live > ROWS_KEPT || r->accounts.live > ROWS_KEPT) rows_forget(r);
 }

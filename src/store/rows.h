@@ -5,14 +5,30 @@
 
 #include "base/map.h"
 #include "store/chunk.h"
+#include "store/keywords.h"
+#include "store/mailboxes.h"
 
+struct chunk_note { /* what a chunk became; in the group's arena */
+    struct chunk_note *next;
+    uint32_t number;
+    size_t n; /* bytes */
+    char packed[];
+};
 struct mailbox_row {
     int64_t id, account;
     uint64_t uid_next; /* 64 bits: one past the last UID there is */
     uint64_t highest_modseq;
-    int64_t messages, unseen, octets;
+    int64_t messages, unseen, deleted, octets;
+    int64_t recent_uid; /* the first no session was told of */
+    uint32_t uid_validity;
+    struct keyword_names *keywords; /* NULL: not read yet */
     bool dirty;
+    bool gone; /* in this group */
     struct mailbox_row *next_dirty;
+    /* of this group, for those who look: */
+    unsigned news;              /* enum mailbox_news */
+    bool tail_changed;
+    struct chunk_note *changed; /* chunks other than the tail, the newest first */
     size_t tail_n; /* bytes */
     char tail[CHUNK_PACKED];
 };
@@ -27,11 +43,9 @@ struct account_row {
     struct submission_usage usage;
 };
 
-enum change_kind { CHANGE_ADDED, CHANGE_CHANGED, CHANGE_GONE };
-struct change_note { /* for the watchers, should there be any when the group is committed */
-    int64_t mailbox;
-    enum change_kind kind;
-    struct entry entry;
+struct news_note { /* of what is no change to a mailbox's letters */
+    int64_t account, mailbox;
+    unsigned news; /* enum mailbox_news */
 };
 
 struct rows {
@@ -39,9 +53,9 @@ struct rows {
     struct mailbox_row *dirty_mailboxes;
     struct account_row *dirty_accounts;
     size_t n_dirty_mailboxes, n_dirty_accounts;
-    bool stale; /* an account was removed: forget all after the commit */
-    struct change_note *changes;
-    size_t n_changes, cap_changes;
+    bool stale; /* an account or mailbox was removed: forget all after the commit */
+    struct news_note *news;
+    size_t n_news, cap_news;
 };
 
 void rows_init(struct rows *r, struct hash_key key);
@@ -71,7 +85,15 @@ int rows_chunk(struct store *s, struct mailbox_row *m, uint32_t from, uint32_t *
 int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, const struct entry *v, size_t n,
                    struct error *e);
 
-void rows_note(struct rows *r, int64_t mailbox, enum change_kind kind, const struct entry *entry);
+/* An entry that is there, counted in (+1) or out (-1) of the mailbox and the account; size: of its letter. */
+void rows_count(struct store *s, struct mailbox_row *m, struct account_row *a, flag_set flags, int64_t size, int by);
+
+/* The mailbox was deleted: for the rest of the group there is none, and whoever looks at it is told. Its own row is the
+ * caller's. */
+void rows_remove_mailbox(struct store *s, struct mailbox_row *m);
+
+/* Told to those who watch the account, once the group is committed. Letters that come, go or change tell themselves. */
+void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news);
 
 int rows_flush(struct store *s, struct error *e); /* what is dirty, into the transaction, in ascending order of id */
 void rows_committed(struct store *s);             /* it is true now: others may see it */

@@ -101,7 +101,30 @@ static const char *const format_2[] = {
     NULL,
 };
 
-const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}};
+/* Letters are read: what IMAP keeps of mailboxes. */
+static const char *const format_3[] = {
+    "ALTER TABLE mailbox ADD COLUMN deleted INT DEFAULT 0",   /* letters marked as deleted */
+    "ALTER TABLE mailbox ADD COLUMN recent_uid INT DEFAULT 1", /* the first no session was told of */
+    /* kind 3: whoever can log in (RFC 4314 §2, "anyone") */
+    ("INSERT INTO principal (id, tenant, kind, name, disabled, removed_at, created_at, quota, used_bytes, used_count, "
+     "modseq, uid_validity, inbox) VALUES (2, 1, 3, EMPTY, 1, 0, 0, 0, 0, 0, 1, 1, 0)"),
+    "CREATE TABLE subscription (account INT REFERENCES principal, name TEXT, PRIMARY KEY (account, name)) KEYED",
+    "INSERT INTO subscription (account, name) SELECT account, name FROM mailbox WHERE parent = 0 AND deleted_at = 0",
+    /* mailbox 0: the server's; owner 0: everybody's ("/shared/") */
+    "CREATE TABLE metadata (mailbox INT, owner INT, name TEXT, value BYTES, PRIMARY KEY (mailbox, owner, name)) KEYED",
+    "CREATE INDEX metadata_owner ON metadata (owner)",
+    "CREATE INDEX acl_principal ON acl (principal)",
+    /* when UIDs came by COPY or MOVE; others came when their email was saved */
+    ("CREATE TABLE arrival (mailbox INT REFERENCES mailbox, last_uid INT, first_uid INT, at INT, "
+     "PRIMARY KEY (mailbox, last_uid)) KEYED"),
+    /* letters that COPY gave more than one entry: how many more, expunged ones that are remembered included */
+    "CREATE TABLE email_shared (email INT PRIMARY KEY REFERENCES email, more INT) KEYED",
+    "ALTER TABLE mailbox ADD COLUMN forgotten_modseq INT DEFAULT 0", /* what was expunged up to here is not known */
+    "CREATE INDEX mailbox_deleted ON mailbox (deleted_at) WHERE deleted_at <> 0",
+    NULL,
+};
+
+const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}, {3, format_3}};
 
 /* ---- the engines' words ---- */
 

@@ -7,7 +7,11 @@
     "forwarded, held, warned, next_hop, not_before, due, expires, attempts, last_reply, priority, from_local, " \
     "from_domain FROM queue_recipient LEFT JOIN queue_message ON id = message "
 
-const char *const sql_text[SQL_COUNT] = {
+/* A mailbox as mailboxes_read.c reads it. */
+#define TREE_COLUMNS \
+    "id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, octets "
+
+const char *const sql_text[SQL_ALL] = {
     [SQL_SETTING] = "SELECT value FROM setting WHERE name = $1",
     [SQL_SETTING_PUT] =
         "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -112,11 +116,12 @@ const char *const sql_text[SQL_COUNT] = {
         "uid_next, highest_modseq, messages, unseen, octets, tail) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 1, $8, 0, 0, 0, $9)",
     [SQL_MAILBOX_FIND] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND name = $3 AND deleted_at = 0",
-    [SQL_MAILBOX_LOAD] = "SELECT account, uid_next, highest_modseq, messages, unseen, octets, tail "
-                         "FROM mailbox WHERE id = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_LOAD] =
+        "SELECT account, uid_next, highest_modseq, messages, unseen, octets, deleted, recent_uid, uid_validity, tail "
+        "FROM mailbox WHERE id = $1 AND deleted_at = 0",
     [SQL_MAILBOX_SAVE] =
-        "UPDATE mailbox SET uid_next = $1, highest_modseq = $2, messages = $3, unseen = $4, octets = $5, tail = $6 "
-        "WHERE id = $7",
+        "UPDATE mailbox SET uid_next = $1, highest_modseq = $2, messages = $3, unseen = $4, octets = $5, "
+        "deleted = $6, recent_uid = $7, tail = $8 WHERE id = $9",
     [SQL_MAILBOXES_REMOVE] = "UPDATE mailbox SET deleted_at = $1 WHERE account = $2 AND deleted_at = 0",
     [SQL_MAILBOXES] =
         "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
@@ -126,7 +131,63 @@ const char *const sql_text[SQL_COUNT] = {
         "FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
     [SQL_MAILBOX_TAIL] = "SELECT uid_next, tail FROM mailbox WHERE id = $1 AND deleted_at = 0",
     [SQL_MAILBOX_OWNER] = "SELECT account FROM mailbox WHERE id = $1 AND deleted_at = 0",
-    [SQL_ACL_RIGHTS] = "SELECT rights FROM acl WHERE mailbox = $1 AND principal = $2",
+    [SQL_ACL_RIGHTS] = "SELECT rights FROM acl WHERE mailbox = $1 AND principal IN ($2, $3)",
+    [SQL_PRINCIPAL_IS_ACTIVE] = "SELECT 1 FROM principal WHERE id = $1 AND disabled = 0 AND removed_at = 0",
+
+    /* the tree */
+    [SQL_MAILBOX_ROW] = "SELECT account, parent, name, purpose, uid_next, deleted_at FROM mailbox WHERE id = $1",
+    [SQL_MAILBOXES_COUNT] = "SELECT COUNT(*) FROM mailbox WHERE account = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_ID_BY_USE] =
+        "SELECT id FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
+    [SQL_MAILBOX_LAST_DELETED] =
+        "SELECT COALESCE(MAX(deleted_at), 0) FROM mailbox WHERE account = $1 AND parent = $2 AND name = $3",
+    [SQL_MAILBOX_MARK_DELETED] = "UPDATE mailbox SET deleted_at = $1 WHERE id = $2",
+    [SQL_MAILBOX_HAS_CHILD] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND deleted_at = 0 LIMIT 1",
+    [SQL_MAILBOX_CHILDREN] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND deleted_at = 0",
+    [SQL_MAILBOX_RENAME] = "UPDATE mailbox SET parent = $1, name = $2 WHERE id = $3",
+    [SQL_MAILBOX_SET_USE] = "UPDATE mailbox SET purpose = $1 WHERE id = $2",
+    [SQL_MAILBOX_TREE] = "SELECT " TREE_COLUMNS "FROM mailbox WHERE account = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_ONE] = "SELECT " TREE_COLUMNS "FROM mailbox WHERE id = $1 AND deleted_at = 0",
+    [SQL_MAILBOXES_DELETED] = "SELECT id, deleted_at, uid_next, tail FROM mailbox "
+                              "WHERE account = $1 AND deleted_at >= $2 ORDER BY deleted_at DESC",
+    [SQL_MAILBOX_TAILS] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_DELETED_TAIL] = "SELECT uid_next, tail FROM mailbox WHERE id = $1 AND deleted_at <> 0",
+    [SQL_MAILBOX_TAIL_PUT] = "UPDATE mailbox SET tail = $1 WHERE id = $2",
+
+    [SQL_ACL] = "SELECT principal, rights FROM acl WHERE mailbox = $1 ORDER BY principal",
+    [SQL_ACL_COUNT] = "SELECT COUNT(*) FROM acl WHERE mailbox = $1",
+    [SQL_ACL_PUT] = "INSERT INTO acl (mailbox, principal, rights) VALUES ($1, $2, $3) "
+                    "ON CONFLICT (mailbox, principal) DO UPDATE SET rights = excluded.rights",
+    [SQL_ACL_DELETE] = "DELETE FROM acl WHERE mailbox = $1 AND principal = $2",
+    [SQL_ACL_INHERIT] = "INSERT INTO acl (mailbox, principal, rights) "
+                        "SELECT CAST($1 AS BIGINT), principal, rights FROM acl WHERE mailbox = $2",
+    [SQL_ACLS_OF_ACCOUNT] = "SELECT a.mailbox, a.rights FROM mailbox m JOIN acl a ON a.mailbox = m.id "
+                            "WHERE m.account = $1 AND m.deleted_at = 0 AND a.principal IN ($2, $3)",
+    [SQL_ACLS_OF_PRINCIPAL] = "SELECT m.account, a.rights FROM acl a JOIN mailbox m ON m.id = a.mailbox "
+                              "WHERE a.principal IN ($1, $2) AND m.deleted_at = 0 ORDER BY m.account",
+
+    [SQL_SUBSCRIPTIONS] = "SELECT name FROM subscription WHERE account = $1 ORDER BY name",
+    [SQL_SUBSCRIPTIONS_COUNT] = "SELECT COUNT(*) FROM subscription WHERE account = $1",
+    [SQL_SUBSCRIPTION_PUT] =
+        "INSERT INTO subscription (account, name) VALUES ($1, $2) ON CONFLICT (account, name) DO NOTHING",
+    [SQL_SUBSCRIPTION_DELETE] = "DELETE FROM subscription WHERE account = $1 AND name = $2",
+    [SQL_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE account = $1",
+
+    [SQL_METADATA] = "SELECT name, value FROM metadata WHERE mailbox = $1 AND owner IN (0, $2) ORDER BY name",
+    [SQL_METADATA_COUNT] = "SELECT COUNT(*) FROM metadata WHERE mailbox = $1 AND owner IN (0, $2)",
+    [SQL_METADATA_PUT] = "INSERT INTO metadata (mailbox, owner, name, value) VALUES ($1, $2, $3, $4) "
+                         "ON CONFLICT (mailbox, owner, name) DO UPDATE SET value = excluded.value",
+    [SQL_METADATA_DELETE] = "DELETE FROM metadata WHERE mailbox = $1 AND owner = $2 AND name = $3",
+    [SQL_METADATA_OF_OWNER_DELETE] = "DELETE FROM metadata WHERE owner = $1",
+    [SQL_ACCOUNT_USES] = "SELECT used_bytes, used_count, quota FROM principal WHERE id = $1 AND removed_at = 0",
+
+    /* what was expunged, the newest first */
+    [SQL_TOMBSTONES_BACK] = "SELECT modseq, object, part, at, packed FROM tombstone "
+                            "WHERE account = $1 AND kind = 1 AND at >= $2 ORDER BY modseq DESC, object DESC, part DESC",
+    [SQL_TOMBSTONE_PUT] = "UPDATE tombstone SET packed = $1 "
+                          "WHERE account = $2 AND modseq = $3 AND kind = 1 AND object = $4 AND part = $5",
+    [SQL_LETTER_LOST] = "SELECT e.size, e.received_at, b.envelope FROM email e JOIN body b ON b.id = e.body "
+                        "WHERE e.id = $1 AND e.account = $2",
 
     [SQL_ACCOUNT_LOAD] =
         "SELECT modseq, used_bytes, used_count, uid_validity, inbox FROM principal WHERE id = $1 AND removed_at = 0",
@@ -141,6 +202,16 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_TOMBSTONE_INSERT] =
         "INSERT INTO tombstone (account, modseq, kind, object, part, at, packed) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 
+    [SQL_VANISHED_SINCE] =
+        "SELECT account, uid_next, forgotten_modseq, tail FROM mailbox WHERE id = $1 AND deleted_at = 0",
+    [SQL_VANISHED] = "SELECT packed FROM tombstone WHERE account = $1 AND modseq > $2 AND kind = 1 AND object = $3 "
+                     "ORDER BY modseq, part",
+    [SQL_ARRIVAL_INSERT] = "INSERT INTO arrival (mailbox, last_uid, first_uid, at) VALUES ($1, $2, $3, $4)",
+    [SQL_ARRIVALS] =
+        "SELECT last_uid, first_uid, at FROM arrival WHERE mailbox = $1 AND last_uid >= $2 ORDER BY last_uid",
+    [SQL_KEYWORDS] = "SELECT bit, name FROM keyword WHERE mailbox = $1 ORDER BY bit",
+    [SQL_KEYWORD_INSERT] = "INSERT INTO keyword (mailbox, bit, name) VALUES ($1, $2, $3)",
+
     /* ---- letters ---- */
 
     [SQL_BODY_IS_THERE] = "SELECT 1 FROM body WHERE id = $1",
@@ -150,10 +221,20 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_EMAIL_INSERT] =
         "INSERT INTO email (id, account, thread, body, size, received_at, saved_at, created_modseq, prefixes) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    [SQL_EMAIL_COPY] =
+        "INSERT INTO email (id, account, thread, body, size, received_at, saved_at, created_modseq, prefixes) "
+        "SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), body, size, received_at, "
+        "CAST($4 AS BIGINT), CAST($5 AS BIGINT), prefixes FROM email WHERE id = $6",
     [SQL_EMAIL_SIZE] = "SELECT size FROM email WHERE id = $1",
+    [SQL_EMAILS_FROM] = "SELECT id, size, received_at, saved_at FROM email WHERE id >= $1 ORDER BY id",
+    [SQL_EMAIL_SHARED_PUT] =
+        "INSERT INTO email_shared (email, more) VALUES ($1, 1) "
+        "ON CONFLICT (email) DO UPDATE SET more = email_shared.more + 1",
+    [SQL_EMAIL_SHARED_TAKE] = "UPDATE email_shared SET more = more - 1 WHERE email = $1",
+    [SQL_EMAIL_SHARED_FORGET] = "DELETE FROM email_shared WHERE email = $1 AND more = 0",
     [SQL_LETTER] =
         "SELECT e.body, e.prefixes, e.size, e.received_at, e.saved_at, b.location, b.derived_version, b.envelope, "
-        "b.structure, b.preview FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1 AND e.account = $2",
+        "b.structure, b.preview, e.thread FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1 AND e.account = $2",
     [SQL_THREAD] = "SELECT thread FROM thread_ref WHERE account = $1 AND hash = $2",
     [SQL_THREAD_PUT] =
         "INSERT INTO thread_ref (account, hash, thread) VALUES ($1, $2, $3) ON CONFLICT (account, hash) DO NOTHING",
@@ -230,6 +311,14 @@ const char *const sql_text[SQL_COUNT] = {
         "SELECT id FROM principal WHERE kind = 1 AND removed_at <> 0 AND removed_at <= $1 AND inbox <> 0 "
         "ORDER BY id LIMIT 1",
     [SQL_COLLECT_MAILBOX] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY id LIMIT 1",
+    [SQL_COLLECT_DELETED] = "SELECT id, uid_next, tail FROM mailbox WHERE deleted_at <> 0 AND deleted_at <= $1 "
+                            "ORDER BY deleted_at, id LIMIT 1",
+    /* 0: nothing is kept */
+    [SQL_COLLECT_NEXT] = "SELECT CAST(COALESCE(MIN(at), 0) AS BIGINT) FROM (SELECT MIN(at) AS at FROM tombstone "
+                         "WHERE kind = 1 UNION ALL SELECT MIN(deleted_at) AS at FROM mailbox WHERE deleted_at <> 0) k",
+    [SQL_MAILBOX_FORGETS] = "UPDATE mailbox SET forgotten_modseq = $1 WHERE id = $2 AND forgotten_modseq < $3",
+    [SQL_MAILBOX_ARRIVALS_DELETE] = "DELETE FROM arrival WHERE mailbox = $1",
+    [SQL_MAILBOX_METADATA_DELETE] = "DELETE FROM metadata WHERE mailbox = $1",
     [SQL_MAILBOX_KEYWORDS_DELETE] = "DELETE FROM keyword WHERE mailbox = $1",
     [SQL_MAILBOX_ACLS_DELETE] = "DELETE FROM acl WHERE mailbox = $1",
     [SQL_MAILBOX_DELETE] = "DELETE FROM mailbox WHERE id = $1",
@@ -251,8 +340,10 @@ const char *const sql_text[SQL_COUNT] = {
     /* ---- verify: pages by key ---- */
 
     [SQL_CHECK_MAILBOXES] =
-        "SELECT id, uid_next, messages, unseen, octets, tail FROM mailbox WHERE account = $1 AND deleted_at = 0 "
+        "SELECT id, uid_next, messages, unseen, octets, tail, deleted_at, deleted FROM mailbox WHERE account = $1 "
         "ORDER BY id",
+    [SQL_CHECK_TOMBSTONES] =
+        "SELECT packed FROM tombstone WHERE account = $1 AND kind = 1 ORDER BY modseq, object, part",
     [SQL_CHECK_ACCOUNTS] = "SELECT id FROM principal WHERE kind = 1 AND removed_at = 0 AND id > $1 ORDER BY id LIMIT 1",
     [SQL_CHECK_ACCOUNT_SUMS] = "SELECT used_bytes, used_count, modseq FROM principal WHERE id = $1",
     [SQL_CHECK_BODIES] = "SELECT id, sha256, size, location FROM body WHERE id > $1 ORDER BY id LIMIT $2",
@@ -260,5 +351,32 @@ const char *const sql_text[SQL_COUNT] = {
         "SELECT m.id, m.size, length(m.prefix) + b.size, CASE WHEN EXISTS "
         "(SELECT 1 FROM queue_recipient r WHERE r.message = m.id) THEN 1 ELSE 0 END "
         "FROM queue_message m JOIN body b ON b.id = m.body WHERE m.id > $1 ORDER BY m.id LIMIT $2",
-    [SQL_CHECK_EMAIL] = "SELECT e.account, e.size, b.size FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1",
+
+    /* ---- searching ---- */
+
+    [SQL_SEARCH_LETTER] =
+        "SELECT e.body, e.prefixes, e.thread, b.sent_at, b.envelope, b.location, b.structure FROM email e "
+        "JOIN body b ON b.id = e.body WHERE e.id = $1 AND e.account = $2",
+    [SQL_SEARCH_NEW] = "SELECT id, account FROM email WHERE id > $1 ORDER BY id LIMIT $2",
+    [SQL_SEARCH_ACCOUNT] = "SELECT used_count FROM principal WHERE id = $1 AND removed_at = 0",
+
+    [SQL_INDEX_STATE] = "SELECT seen FROM state WHERE id = 1",
+    [SQL_INDEX_STATE_PUT] =
+        "INSERT INTO state (id, seen) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen",
+    [SQL_INDEX_SEGMENTS] = "SELECT last, packed FROM segment WHERE account = $1 AND last > $2 ORDER BY last",
+    [SQL_INDEX_SEGMENT_PUT] = "INSERT INTO segment (account, last, letters, packed) VALUES ($1, $2, $3, $4)",
+    [SQL_INDEX_POSTINGS] = "SELECT packed FROM posting WHERE account = $1 AND last = $2 AND bucket = $3",
+    [SQL_INDEX_POSTINGS_PUT] = "INSERT INTO posting (account, last, bucket, packed) VALUES ($1, $2, $3, $4)",
+    [SQL_INDEX_PENDING] = "SELECT packed FROM pending WHERE account = $1",
+    [SQL_INDEX_PENDING_PUT] =
+        "INSERT INTO pending (account, letters, packed) VALUES ($1, $2, $3) ON CONFLICT (account) DO UPDATE SET "
+        "letters = excluded.letters, packed = excluded.packed",
+    [SQL_INDEX_PENDING_FULL] = "SELECT account FROM pending WHERE letters >= $1 ORDER BY account LIMIT 1",
+    [SQL_INDEX_PENDING_DELETE] = "DELETE FROM pending WHERE account = $1",
+    [SQL_INDEX_SIZES] = "SELECT account, SUM(letters) FROM segment WHERE account > $1 GROUP BY account "
+                        "ORDER BY account LIMIT 1",
+    [SQL_INDEX_SEGMENTS_DELETE] = "DELETE FROM segment WHERE account = $1 AND last = $2",
+    [SQL_INDEX_POSTINGS_DELETE] = "DELETE FROM posting WHERE account = $1 AND last = $2",
+    [SQL_CHECK_EMAIL] = "SELECT e.account, e.size, b.size, COALESCE((SELECT h.more FROM email_shared h "
+                        "WHERE h.email = e.id), 0) FROM email e JOIN body b ON b.id = e.body WHERE e.id = $1",
 };

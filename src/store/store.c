@@ -7,6 +7,7 @@
 #include "mail/limits.h"
 #include "store/inside.h"
 #include "store/schema.h"
+#include "store/search_index.h"
 
 const char store_database[] = "penny.db";
 
@@ -216,8 +217,10 @@ static struct store *store_new(struct world *w, const struct store_options *o)
     list_init(&s->readers.waiting);
     s->readers.keep = o->readers ? o->readers : READERS;
     map_init(&s->submissions, s->hash_key);
-    map_init(&s->watched, s->hash_key);
+    views_init(s);
+    watches_init(s);
     map_init(&s->maildrops, s->hash_key);
+    s->search = search_index_new(w);
     struct writer *wr = &s->writer;
     rows_init(&wr->rows, s->hash_key);
     wr->arena = arena_new(NULL, 0);
@@ -241,6 +244,7 @@ static void store_free(struct store *s)
     struct writer *w = &s->writer;
     if (s->lane) lane_free(s->lane);
     readers_close_all(s);
+    search_index_free(s->search);
     db_close(w->db);
     packs_close(s->packs);
     space_close(s->space);
@@ -252,7 +256,8 @@ static void store_free(struct store *s)
     trace_queue_free(&s->traces);
     free_values(&s->submissions);
     free_values(&s->maildrops);
-    map_free(&s->watched);
+    views_free(s);
+    watches_free(s);
     arena_free(w->arena);
     free(w->collect.packs);
     trace_index_free(&w->index);

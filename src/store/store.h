@@ -303,8 +303,6 @@ FIBER int store_mailboxes(struct store *s, struct arena *a, int64_t account, str
                           struct error *e);
 FIBER int store_mailbox_by_use(struct store *s, struct arena *a, int64_t account, enum special_use use,
                                struct mailbox_info *out, struct error *e);
-FIBER int store_mailbox_create(struct store *s, int64_t account, int64_t parent, struct str name, enum special_use use,
-                               int64_t *id, struct error *e);
 
 struct entry { /* a letter in a mailbox */
     uid uid;
@@ -317,10 +315,6 @@ struct entry { /* a letter in a mailbox */
  * end. with_sizes joins the letters' sizes. */
 FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes,
                         struct entry **out, size_t *n, bool *more, struct error *e);
-
-/* Rights of RFC 4314 as letters: may this principal do `right` ('l' 'r' 's' 'w' 'i' 'p' 'k' 'x' 't' 'e' 'a') in this
- * mailbox? */
-FIBER bool store_access_check(struct store *s, int64_t principal, int64_t mailbox, char right);
 
 struct letter { /* a stored letter, for reading: prefix, then body */
     int64_t email, body;
@@ -342,30 +336,9 @@ FIBER int store_letter(struct store *s, struct arena *a, int64_t account, int64_
 FIBER int store_letter_read(struct store *s, struct arena *a, struct letter *l, int64_t offset, size_t n,
                             struct str *out, struct error *e);
 
-FIBER int store_expunge(struct store *s, int64_t mailbox, const struct uid_set *uids, size_t *gone, struct error *e);
-FIBER int store_flags(struct store *s, int64_t mailbox, const struct uid_set *uids, flag_set add, flag_set remove,
-                      struct error *e);
-
 /* The POP3 maildrop lock (RFC 1939 §4): one session per account in this process. ERR_BUSY if taken. Any thread. */
 int store_maildrop_lock(struct store *s, int64_t account);
 void store_maildrop_unlock(struct store *s, int64_t account);
-
-/* What a commit changed in a mailbox, told to those who watch it. */
-struct change {
-    int64_t mailbox;
-    uint64_t modseq;
-    const struct entry *added;
-    size_t n_added;
-    const struct entry *changed;
-    size_t n_changed;
-    const uid *gone;
-    size_t n_gone;
-};
-struct watch;
-/* fn runs on loop l after each commit that touched the mailbox; the change is borrowed. */
-struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox,
-                          void (*fn)(const struct change *c, void *arg), void *arg);
-void store_unwatch(struct watch *w);
 
 /* ---- the record ---- */
 

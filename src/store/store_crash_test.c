@@ -38,7 +38,7 @@ static FIBER void take_out(struct plan *p, int number, uid u)
     size_t gone;
     uid_set_add(a, &set, u, u);
     p->maybe_gone[number] = true;
-    if (store_expunge(p->t.store, p->t.inbox, &set, &gone, &e) == 0) p->gone[number] = true;
+    if (expunge_letters(&p->t, p->t.inbox, &set, &gone, &e) == 0) p->gone[number] = true;
     arena_free(a);
 }
 
@@ -110,7 +110,7 @@ static FIBER void one_more(void *arg)
     struct uid_set set = {0};
     size_t gone;
     uid_set_add(a, &set, l.d.uid, l.d.uid);
-    ok(store_expunge(p->t.store, p->t.inbox, &set, &gone, &e), &e);
+    ok(expunge_letters(&p->t, p->t.inbox, &set, &gone, &e), &e);
     assert_int_equal(gone, 1);
     arena_free(a);
 }
@@ -343,8 +343,8 @@ static FIBER void nearly_full(void *arg)
     assert_int_equal(try_until(t, ERR_NO_SPACE), ERR_NO_SPACE);
     fiber_sleep(SECONDS(1) / 5); /* between two looks at the disk */
     uid_set_add(t->arena, &all, 1, UINT32_MAX);
-    ok(store_flags(t->store, t->inbox, &all, FLAG_DELETED, 0, &e), &e);
-    ok(store_expunge(t->store, t->inbox, &all, &gone, &e), &e);
+    ok(flag_letters(t, t->inbox, &all, FLAG_DELETED, 0, &e), &e);
+    ok(expunge_letters(t, t->inbox, &all, &gone, &e), &e);
     assert_true(gone >= 1);
     assert_true(store_stats(t->store).disk_low);
     sim_disk_limit(t->world, -1);

@@ -38,12 +38,12 @@ static FIBER void way_of_a_letter(void *arg)
 
     struct uid_set set = {0};
     uid_set_add(t->arena, &set, 1, 1);
-    ok(store_flags(t->store, t->inbox, &set, FLAG_SEEN, 0, &e), &e);
+    ok(flag_letters(t, t->inbox, &set, FLAG_SEEN, 0, &e), &e);
     v = entries_of(t, t->inbox, &n);
     assert_int_equal(v[0].flags, FLAG_SEEN);
     assert_true(v[0].modseq > v[1].modseq);
     size_t gone;
-    ok(store_expunge(t->store, t->inbox, &set, &gone, &e), &e);
+    ok(expunge_letters(t, t->inbox, &set, &gone, &e), &e);
     assert_int_equal(gone, 1);
     entries_of(t, t->inbox, &n);
     assert_int_equal(n, 1);
@@ -115,8 +115,8 @@ static FIBER void several_recipients(void *arg)
     assert_int_equal(u.day, 3);
     assert_int_equal(store_submission_usage(t->store, eve, 0).day, 0);
 
-    assert_true(store_access_check(t->store, eve, junk.id, 'r'));
-    assert_false(store_access_check(t->store, t->account, junk.id, 'r'));
+    assert_int_equal(store_rights(t->store, eve, junk.id), RIGHTS_ALL);
+    assert_int_equal(store_rights(t->store, t->account, junk.id), 0);
     /* another's */
     assert_int_equal(store_letter(t->store, t->arena, t->account, d[1].email, &(struct letter){0}, &e), ERR_NOT_FOUND);
     assert_sound(t);
@@ -151,20 +151,20 @@ static FIBER void many_letters(void *arg)
     uid_set_add(t->arena, &some, 100, 270);
     uid_set_add(t->arena, &some, 299, 4000000000u);
     uid_set_add(t->arena, &all, 1, UINT32_MAX);
-    ok(store_flags(t->store, t->inbox, &all, FLAG_SEEN | FLAG_FLAGGED, 0, &e), &e);
-    ok(store_flags(t->store, t->inbox, &some, FLAG_DELETED, FLAG_SEEN, &e), &e);
+    ok(flag_letters(t, t->inbox, &all, FLAG_SEEN | FLAG_FLAGGED, 0, &e), &e);
+    ok(flag_letters(t, t->inbox, &some, FLAG_DELETED, FLAG_SEEN, &e), &e);
     struct mailbox_info m;
     ok(store_mailbox_by_use(t->store, t->arena, t->account, USE_INBOX, &m, &e), &e);
     assert_int_equal(m.unseen, 171 + 2);
-    ok(store_expunge(t->store, t->inbox, &some, &gone, &e), &e);
+    ok(expunge_letters(t, t->inbox, &some, &gone, &e), &e);
     assert_int_equal(gone, 173);
     v = entries_of(t, t->inbox, &n);
     assert_int_equal(n, MANY - 173);
     assert_int_equal(v[99].uid, 271);
     assert_int_equal(v[0].flags, FLAG_SEEN | FLAG_FLAGGED);
-    ok(store_expunge(t->store, t->inbox, &all, &gone, &e), &e);
+    ok(expunge_letters(t, t->inbox, &all, &gone, &e), &e);
     assert_int_equal(gone, MANY - 173);
-    ok(store_expunge(t->store, t->inbox, &all, &gone, &e), &e);
+    ok(expunge_letters(t, t->inbox, &all, &gone, &e), &e);
     assert_int_equal(gone, 0);
     struct letter_out l;
     ok(letter_accept(t, S("Subject: x\r\n\r\n"), 0, &l, &e), &e);
@@ -317,6 +317,11 @@ static FIBER void damage(void *arg)
         "UPDATE principal SET used_bytes = used_bytes - 1",
         "UPDATE body SET sha256 = zeroblob(32) WHERE id = (SELECT MIN(id) FROM body)",
         "UPDATE body SET location = x'01'  WHERE id = (SELECT MAX(id) FROM body)",
+        "UPDATE mailbox SET deleted = 1 WHERE id = (SELECT MAX(id) FROM mailbox)",
+        "INSERT INTO email_shared (email, more) SELECT MIN(id), 1 FROM email",
+        "INSERT INTO arrival (mailbox, last_uid, first_uid, at) SELECT MIN(id), 9, 7, 0 FROM mailbox",
+        /* a nameless keyword */
+        "UPDATE mailbox SET tail = CAST(x'01000000000004' || substr(tail, 8) AS BLOB) WHERE messages > 0",
     };
     int64_t bad = 0;
     for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
@@ -409,7 +414,7 @@ static FIBER void failing_steps(void *arg)
         while (store_stats(t->store).writes_refused) {
             struct uid_set none = {0};
             uid_set_add(t->arena, &none, UINT32_MAX, UINT32_MAX);
-            store_flags(t->store, t->inbox, &none, 0, 0, NULL); /* whoever comes next has it opened again */
+            flag_letters(t, t->inbox, &none, 0, 0, NULL); /* whoever comes next has it opened again */
             fiber_sleep(SECONDS(1));
         }
         entries_of(t, t->inbox, &n);
@@ -425,50 +430,12 @@ static void test_failing_steps(void **state)
     twice(failing_steps);
 }
 
-/* ---- watching ---- */
+/* ---- the maildrop lock ---- */
 
-struct seen {
-    int added, changed, gone, calls;
-    uint64_t modseq;
-};
-
-static void on_change(const struct change *c, void *arg)
-{
-    struct seen *s = arg;
-    s->calls++;
-    s->added += (int)c->n_added;
-    s->changed += (int)c->n_changed;
-    s->gone += (int)c->n_gone;
-    assert_true(c->modseq > s->modseq);
-    s->modseq = c->modseq;
-}
-
-static FIBER void watching(void *arg)
+static FIBER void maildrops(void *arg)
 {
     struct testing *t = arg;
-    struct error e = {0};
-    struct seen one = {0}, two = {0}, other = {0};
-    size_t gone;
     testing_account(t);
-    struct mailbox_info junk;
-    ok(store_mailbox_by_use(t->store, t->arena, t->account, USE_JUNK, &junk, &e), &e);
-    struct watch *w1 = store_watch(t->store, loop_self(), t->inbox, on_change, &one);
-    struct watch *w2 = store_watch(t->store, loop_self(), t->inbox, on_change, &two);
-    struct watch *w3 = store_watch(t->store, loop_self(), junk.id, on_change, &other);
-    ok(letter_accept(t, S("Subject: x\r\n\r\n"), 0, NULL, &e), &e);
-    ok(letter_accept(t, S("Subject: x\r\n\r\n"), 0, NULL, &e), &e);
-    struct uid_set set = {0};
-    uid_set_add(t->arena, &set, 1, 2);
-    ok(store_flags(t->store, t->inbox, &set, FLAG_SEEN, 0, &e), &e);
-    fiber_sleep(SECONDS(1));
-    store_unwatch(w2);
-    ok(store_expunge(t->store, t->inbox, &set, &gone, &e), &e);
-    fiber_sleep(SECONDS(1));
-    assert_true(one.added == 2 && one.changed == 2 && one.gone == 2 && one.calls == 4);
-    assert_true(two.added == 2 && two.changed == 2 && two.gone == 0);
-    assert_int_equal(other.calls, 0);
-    store_unwatch(w1);
-    store_unwatch(w3);
     assert_int_equal(store_maildrop_lock(t->store, t->account), 0);
     assert_int_equal(store_maildrop_lock(t->store, t->account), ERR_BUSY);
     store_maildrop_unlock(t->store, t->account);
@@ -476,10 +443,10 @@ static FIBER void watching(void *arg)
     store_maildrop_unlock(t->store, t->account);
 }
 
-static void test_watching(void **state)
+static void test_maildrop_lock(void **state)
 {
     (void)state;
-    twice(watching);
+    twice(maildrops);
 }
 
 /* ---- mailboxes ---- */
@@ -490,13 +457,10 @@ static FIBER void mailboxes(void *arg)
     struct error e = {0};
     int64_t lists, penny;
     testing_account(t);
-    ok(store_mailbox_create(t->store, t->account, 0, S("Lists"), USE_NONE, &lists, &e), &e);
-    ok(store_mailbox_create(t->store, t->account, lists, S("Penny"), USE_NONE, &penny, &e), &e);
-    assert_int_equal(store_mailbox_create(t->store, t->account, lists, S("Penny"), USE_NONE, &penny, &e), ERR_EXISTS);
-    assert_int_equal(store_mailbox_create(t->store, t->account, 99, S("Penny"), USE_NONE, &penny, &e), ERR_NOT_FOUND);
-    assert_int_equal(store_mailbox_create(t->store, t->account, 0, S("\xff"), USE_NONE, &penny, &e), ERR_SYNTAX);
-    assert_int_equal(store_mailbox_create(t->store, add_account(t, "eve"), lists, S("Mine"), USE_NONE, &penny, &e),
-                     ERR_NOT_FOUND);
+    int64_t bob = t->account;
+    ok(store_mailbox_make(t->store, bob, bob, S("Lists"), USE_NONE, &lists, &e), &e);
+    ok(store_mailbox_make(t->store, bob, bob, S("Lists/Penny"), USE_NONE, &penny, &e), &e);
+    assert_int_equal(store_mailbox_make(t->store, bob, bob, S("Lists/Penny"), USE_NONE, &penny, &e), ERR_EXISTS);
     struct mailbox_info *m;
     size_t n;
     ok(store_mailboxes(t->store, t->arena, t->account, &m, &n, &e), &e);
@@ -573,7 +537,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_found),
         cmocka_unit_test(test_a_job_fails_in_a_group),
         cmocka_unit_test(test_failing_steps),
-        cmocka_unit_test(test_watching),
+        cmocka_unit_test(test_maildrop_lock),
         cmocka_unit_test(test_mailboxes),
         cmocka_unit_test(test_large_letters),
     };

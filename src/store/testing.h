@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "io/sim.h"
+#include "store/entries.h"
 #include "store/inside.h"
+#include "store/mailboxes.h"
 
 #define TESTING __attribute__((unused)) static
 
@@ -296,6 +298,32 @@ TESTING FIBER struct entry *entries_of(struct testing *t, int64_t mailbox, size_
         *n += n_page;
     }
     return all;
+}
+
+/* As the owner of the account does it. */
+TESTING FIBER int flag_letters(struct testing *t, int64_t mailbox, const struct uid_set *uids, flag_set add,
+                               flag_set remove, struct error *e)
+{
+    struct arena *a = arena_new(NULL, 0);
+    struct flags_change c = {.who = t->account, .mailbox = mailbox, .uids = uids, .how = FLAGS_ADD, .flags = add,
+                             .unchanged_since = UINT64_MAX};
+    int r = add ? store_flags_change(t->store, a, &c, e) : 0;
+    struct flags_change d = {.who = t->account, .mailbox = mailbox, .uids = uids, .how = FLAGS_REMOVE, .flags = remove,
+                             .unchanged_since = UINT64_MAX};
+    if (!r && (remove || !add)) r = store_flags_change(t->store, a, &d, e);
+    arena_free(a);
+    return r;
+}
+
+TESTING FIBER int expunge_letters(struct testing *t, int64_t mailbox, const struct uid_set *uids, size_t *gone,
+                                  struct error *e)
+{
+    struct arena *a = arena_new(NULL, 0);
+    struct uid_set set = {0};
+    int r = store_expunge_set(t->store, a, t->account, mailbox, uids, false, &set, e);
+    *gone = (size_t)uid_set_count(&set);
+    arena_free(a);
+    return r;
 }
 
 /* A whole letter as its owner reads it. */

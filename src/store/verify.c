@@ -5,30 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store/inside.h"
+#include "store/verify.h"
 
 enum { PAGE = 200 /* rows of one read */, PIECE = 256 << 10 /* bytes of a body read at once */, LINES_MAX = 1 << 20 };
 
-struct verify {
-    void (*tell)(void *arg, const char *line, bool finding);
-    void *arg;
-    int64_t bad;
-    struct buf lines; /* of one step, each ends with NUL: findings */
-    int64_t after;    /* by key */
-    bool end;
-    int64_t seen;
-    struct sha256 chain;
-    struct arena *arena; /* of one step */
-    struct checked_body {
-        int64_t id, size;
-        struct sha256 sha256;
-        struct pack_place place;
-    } * bodies;
-    size_t n_bodies;
-};
-
-static void found(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void found(struct verify *v, const char *fmt, ...)
+void verify_found(struct verify *v, const char *fmt, ...)
 {
     char line[256];
     va_list ap;
@@ -53,12 +34,12 @@ static void report(struct verify *v)
 
 static void integrity_row(struct str row, void *arg)
 {
-    if (!str_eq(row, S("ok"))) found(arg, "database: %.*s", STR_FMT(row));
+    if (!str_eq(row, S("ok"))) verify_found(arg, "database: %.*s", STR_FMT(row));
 }
 
 static void foreign_key_row(struct str row, void *arg)
 {
-    found(arg, "database: a row of %.*s refers to nothing", STR_FMT(row));
+    verify_found(arg, "database: a row of %.*s refers to nothing", STR_FMT(row));
 }
 
 static int check_pages(struct store *s, struct db *db, void *arg, struct error *e)
@@ -66,111 +47,6 @@ static int check_pages(struct store *s, struct db *db, void *arg, struct error *
     (void)s;
     int r = db_exec_rows(db, "PRAGMA integrity_check", integrity_row, arg, e);
     return r ? r : db_exec_rows(db, "PRAGMA foreign_key_check", foreign_key_row, arg, e);
-}
-
-/* ---- mailboxes ---- */
-
-struct sums {
-    int64_t messages, unseen, octets;
-    uint64_t modseq;
-};
-
-static int sum_chunk(struct verify *v, struct db *db, int64_t account, int64_t mailbox, struct str packed,
-                     uint32_t number, struct sums *sums, struct error *e)
-{
-    struct entry *entries = arena_array(v->arena, CHUNK_ENTRIES, sizeof *entries);
-    size_t n;
-    if (chunk_unpack(packed, number, entries, &n)) {
-        found(v, "mailbox %lld: chunk %u is damaged", (long long)mailbox, number);
-        return 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct query q = db_query(db, SQL_CHECK_EMAIL);
-        q_int(&q, entries[i].email);
-        int r = q_row(&q, e);
-        if (r < 0) return r;
-        if (r == 0) {
-            found(v, "mailbox %lld: UID %u has no letter", (long long)mailbox, entries[i].uid);
-            continue;
-        }
-        if (q_get_int(&q, 0) != account)
-            found(v, "mailbox %lld: UID %u is another account's letter", (long long)mailbox, entries[i].uid);
-        if (q_get_int(&q, 1) < q_get_int(&q, 2))
-            found(v, "mailbox %lld: UID %u is smaller than its body", (long long)mailbox, entries[i].uid);
-        sums->octets += q_get_int(&q, 1);
-        sums->messages++;
-        sums->unseen += !(entries[i].flags & FLAG_SEEN);
-        if (entries[i].modseq > sums->modseq) sums->modseq = entries[i].modseq;
-        q_end(&q);
-    }
-    return 0;
-}
-
-struct mailbox_counters {
-    int64_t id, uid_next, messages, unseen, octets;
-    struct str tail;
-};
-
-static int check_mailbox(struct verify *v, struct db *db, int64_t account, const struct mailbox_counters *m,
-                         struct sums *all, struct error *e)
-{
-    struct sums own = {0};
-    struct query q = db_query(db, SQL_CHUNKS);
-    q_int(&q, m->id);
-    q_int(&q, 0);
-    int r, failed = 0;
-    while (!failed && (r = q_row(&q, e)) > 0)
-        failed = sum_chunk(v, db, account, m->id, q_get(&q, 1), (uint32_t)q_get_int(&q, 0), &own, e);
-    q_end(&q);
-    if (failed || r < 0) return failed ? failed : r;
-    failed = sum_chunk(v, db, account, m->id, m->tail, (uint32_t)(m->uid_next / CHUNK_ENTRIES), &own, e);
-    if (failed) return failed;
-    if (own.messages != m->messages || own.unseen != m->unseen || own.octets != m->octets)
-        found(v, "mailbox %lld: counts %lld letters, %lld unseen, %lld octets; has %lld, %lld, %lld", (long long)m->id,
-              (long long)m->messages, (long long)m->unseen, (long long)m->octets, (long long)own.messages,
-              (long long)own.unseen, (long long)own.octets);
-    all->messages += own.messages;
-    all->octets += own.octets;
-    if (own.modseq > all->modseq) all->modseq = own.modseq;
-    return 0;
-}
-
-/* One account with all its mailboxes, in one snapshot. */
-static int check_account(struct store *s, struct db *db, void *arg, struct error *e)
-{
-    (void)s;
-    struct verify *v = arg;
-    int64_t id;
-    struct query q = db_query(db, SQL_CHECK_ACCOUNTS);
-    q_int(&q, v->after);
-    int r = q_one_int(&q, &id, e);
-    v->end = r == ERR_NOT_FOUND;
-    if (r) return v->end ? 0 : r;
-    v->after = id;
-    v->seen++;
-    struct sums sums = {0};
-    q = db_query(db, SQL_CHECK_MAILBOXES);
-    q_int(&q, id);
-    int failed = 0;
-    while (!failed && (r = q_row(&q, e)) > 0) {
-        struct mailbox_counters m = {q_get_int(&q, 0), q_get_int(&q, 1), q_get_int(&q, 2),
-                                     q_get_int(&q, 3), q_get_int(&q, 4), q_get(&q, 5)};
-        failed = check_mailbox(v, db, id, &m, &sums, e);
-    }
-    q_end(&q);
-    if (failed || r < 0) return failed ? failed : r;
-    q = db_query(db, SQL_CHECK_ACCOUNT_SUMS);
-    q_int(&q, id);
-    r = q_row(&q, e);
-    if (r <= 0) return r;
-    if (q_get_int(&q, 0) != sums.octets || q_get_int(&q, 1) != sums.messages)
-        found(v, "account %lld: counts %lld octets in %lld letters; has %lld in %lld", (long long)id,
-              (long long)q_get_int(&q, 0), (long long)q_get_int(&q, 1), (long long)sums.octets,
-              (long long)sums.messages);
-    if ((uint64_t)q_get_int(&q, 2) < sums.modseq)
-        found(v, "account %lld: its MODSEQ is behind its letters", (long long)id);
-    q_end(&q);
-    return 0;
 }
 
 /* ---- the record ---- */
@@ -183,17 +59,18 @@ static void check_link(struct verify *v, int64_t seq, struct str salt, struct st
     buf_add(salted, payload);
     struct sha256 right = sha256_of(buf_str(salted));
     if (payload.n && !str_eq(digest, sha256_str(&right)))
-        found(v, "trace row %lld: its bytes are not what was written", (long long)seq);
+        verify_found(v, "trace row %lld: its bytes are not what was written", (long long)seq);
     buf_add(link, sha256_str(&v->chain));
     buf_add(link, digest);
     right = sha256_of(buf_str(link));
     bool first = v->after == 0 && seq != 1; /* older rows have been deleted: the chain is taken from here */
-    if (!first && !str_eq(chain, sha256_str(&right))) found(v, "trace row %lld: the chain is broken", (long long)seq);
+    if (!first && !str_eq(chain, sha256_str(&right)))
+        verify_found(v, "trace row %lld: the chain is broken", (long long)seq);
     if (!first && seq != v->after + 1)
-        found(v, "trace rows %lld to %lld are missing", (long long)v->after + 1, (long long)seq - 1);
+        verify_found(v, "trace rows %lld to %lld are missing", (long long)v->after + 1, (long long)seq - 1);
     if (chain.n == SHA256_SIZE) memcpy(v->chain.b, chain.p, SHA256_SIZE);
     struct record record;
-    if (record_unpack(v->arena, payload, &record)) found(v, "trace row %lld: cannot be read", (long long)seq);
+    if (record_unpack(v->arena, payload, &record)) verify_found(v, "trace row %lld: cannot be read", (long long)seq);
 }
 
 static int check_trace(struct store *s, struct db *db, void *arg, struct error *e)
@@ -229,9 +106,9 @@ static int check_queue(struct store *s, struct db *db, void *arg, struct error *
         v->after = q_get_int(&q, 0);
         v->seen++;
         if (q_get_int(&q, 1) != q_get_int(&q, 2))
-            found(v, "queue: message %lld counts %lld octets, has %lld", (long long)v->after,
-                  (long long)q_get_int(&q, 1), (long long)q_get_int(&q, 2));
-        if (!q_get_int(&q, 3)) found(v, "queue: message %lld waits for nobody", (long long)v->after);
+            verify_found(v, "queue: message %lld counts %lld octets, has %lld", (long long)v->after,
+                         (long long)q_get_int(&q, 1), (long long)q_get_int(&q, 2));
+        if (!q_get_int(&q, 3)) verify_found(v, "queue: message %lld waits for nobody", (long long)v->after);
     }
     v->end = n < PAGE;
     return r;
@@ -254,7 +131,7 @@ static int page_of_bodies(struct store *s, struct db *db, void *arg, struct erro
         struct str sha256 = q_get(&q, 1);
         v->seen++;
         if (place_unpack(q_get(&q, 3), &b.place) || sha256.n != SHA256_SIZE || b.place.length != b.size) {
-            found(v, "body %lld: its row is damaged", (long long)b.id);
+            verify_found(v, "body %lld: its row is damaged", (long long)b.id);
             continue;
         }
         memcpy(b.sha256.b, sha256.p, SHA256_SIZE);
@@ -275,11 +152,12 @@ static void check_body(struct store *s, struct verify *v, const struct checked_b
         at += got > 0 ? got : 0;
     }
     struct sha256 digest = sha256_end(h);
-    if (got < 0) found(v, "body %lld: %s", (long long)b->id, e.text[0] ? e.text : err_name((int)got));
+    if (got < 0) verify_found(v, "body %lld: %s", (long long)b->id, e.text[0] ? e.text : err_name((int)got));
     else if (at != b->size)
-        found(v, "body %lld: %lld of its %lld bytes are there", (long long)b->id, (long long)at, (long long)b->size);
+        verify_found(v, "body %lld: %lld of its %lld bytes are there", (long long)b->id, (long long)at,
+                     (long long)b->size);
     else if (memcmp(digest.b, b->sha256.b, SHA256_SIZE) != 0)
-        found(v, "body %lld: its bytes are not what was accepted", (long long)b->id);
+        verify_found(v, "body %lld: its bytes are not what was accepted", (long long)b->id);
 }
 
 struct body_step {
@@ -312,10 +190,11 @@ static bool scanned_record(void *arg, const struct pack_place *at, int64_t body,
     utc_us received;
     sc->records++;
     if (!crc_ok)
-        found(sc->v, "pack %lld: the record of body %lld at %lld is damaged", (long long)sc->pack, (long long)body,
-              (long long)at->offset);
+        verify_found(sc->v, "pack %lld: the record of body %lld at %lld is damaged", (long long)sc->pack,
+                     (long long)body, (long long)at->offset);
     else if (envelope.n && record_unpack_envelope(sc->v->arena, envelope, &from, &to, &n, &received))
-        found(sc->v, "pack %lld: the envelope of body %lld cannot be read", (long long)sc->pack, (long long)body);
+        verify_found(sc->v, "pack %lld: the envelope of body %lld cannot be read", (long long)sc->pack,
+                     (long long)body);
     return true;
 }
 
@@ -329,7 +208,7 @@ static void scan_packs(void *arg)
         struct scanned sc = {step->v, ids[i], 0};
         struct error e = {0};
         if (packs_scan(step->store->packs, ids[i], scanned_record, &sc, &e))
-            found(step->v, "pack %lld: %s", (long long)ids[i], e.text);
+            verify_found(step->v, "pack %lld: %s", (long long)ids[i], e.text);
         step->v->seen += sc.records;
     }
 }
@@ -360,7 +239,7 @@ FIBER int store_verify(struct store *s, bool bodies, void (*tell)(void *arg, con
     int r = store_read_apart(s, check_pages, &v, e);
     report(&v);
     if (!r) tell(arg, "pages and references checked", false);
-    if (!r) r = pages(s, &v, "accounts", false, check_account, e);
+    if (!r) r = pages(s, &v, "accounts", false, verify_account, e);
     if (!r) r = pages(s, &v, "rows of the record", false, check_trace, e);
     if (!r) r = pages(s, &v, "messages that wait", false, check_queue, e);
     if (!r) r = pages(s, &v, "bodies", bodies, page_of_bodies, e);

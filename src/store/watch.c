@@ -1,155 +1,163 @@
-/* Telling sessions what a commit changed in the mailboxes they watch, and the POP3 maildrop lock (RFC 1939 §4).
+/* Telling those who watch an account what a commit did to its mailboxes, and the POP3 maildrop lock (RFC 1939 §4).
  *
- * The writer copies a commit's changes once per loop that has watchers; on that loop each watcher of the mailbox is
- * called. */
+ * The writer notes bits by mailbox with each watch; its loop reads them when it comes to it, so what several commits
+ * did meanwhile is told as one. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "store/inside.h"
 
-struct watched { /* a mailbox somebody watches */
-    int64_t mailbox;
+struct watched { /* an account somebody watches */
+    int64_t account;
     struct list watches;
 };
-struct watch {
+struct news {
+    int64_t mailbox;
+    unsigned bits;
+};
+struct account_watch {
     struct list link;
     struct store *store;
+    struct watched *of; /* NULL: unwatched */
     struct loop *loop;
-    struct watched *watched;
-    int64_t round; /* of what it was told last */
-    void (*fn)(const struct change *c, void *arg);
+    void (*fn)(int64_t mailbox, unsigned news, void *arg);
     void *arg;
-};
-
-struct told { /* one mailbox's changes on their way to one loop */
     struct post post;
-    struct told *next;
-    struct store *store;
-    struct loop *loop;
-    int64_t round;
-    struct change change;
+    bool posted;
+    struct news *v; /* not told yet */
+    size_t n, cap;
+    struct account_watch *next; /* of those that will be posted to */
 };
 
 static struct str key_of(const int64_t *id) { return str_of(id, sizeof *id); }
 
-struct watch *store_watch(struct store *s, struct loop *l, int64_t mailbox,
-                          void (*fn)(const struct change *c, void *arg), void *arg)
+static void free_watch(struct account_watch *w)
 {
-    struct watch *w = calloc(1, sizeof *w);
+    free(w->v);
+    free(w);
+}
+
+static void tell(struct post *post)
+{
+    struct account_watch *w = list_entry(post, struct account_watch, post);
+    struct store *s = w->store;
+    for (bool more = true; more;) { /* one after the other: fn may end the watch */
+        struct news first = {0};
+        lock_take(s->lock);
+        bool closed = w->of == NULL;
+        more = !closed && w->n > 0;
+        if (more) {
+            first = w->v[0];
+            memmove(w->v, w->v + 1, --w->n * sizeof *w->v);
+        } else {
+            w->posted = false;
+        }
+        if (closed) list_remove(&w->link);
+        lock_give(s->lock);
+        if (closed) free_watch(w);
+        else if (more) w->fn(first.mailbox, first.bits, w->arg);
+    }
+}
+
+struct account_watch *store_watch_account(struct store *s, struct loop *l, int64_t account,
+                                          void (*fn)(int64_t mailbox, unsigned news, void *arg), void *arg)
+{
+    struct account_watch *w = calloc(1, sizeof *w);
     struct watched *fresh = calloc(1, sizeof *fresh);
     if (!w || !fresh) abort();
-    fresh->mailbox = mailbox;
+    fresh->account = account;
     list_init(&fresh->watches);
-    *w = (struct watch){.store = s, .loop = l, .fn = fn, .arg = arg};
+    *w = (struct account_watch){.store = s, .loop = l, .fn = fn, .arg = arg, .post.fn = tell};
     lock_take(s->lock);
-    w->watched = map_get(&s->watched, key_of(&mailbox));
-    if (!w->watched) {
-        w->watched = fresh;
-        map_set(&s->watched, key_of(&fresh->mailbox), fresh);
+    w->of = map_get(&s->watched.map, key_of(&account));
+    if (!w->of) {
+        w->of = fresh;
+        map_set(&s->watched.map, key_of(&fresh->account), fresh);
         fresh = NULL;
     }
-    w->round = s->watch_round; /* what is already on its way is older than this watch */
-    list_push(&w->watched->watches, &w->link);
-    atomic_fetch_add(&s->watching, 1);
+    list_push(&w->of->watches, &w->link);
+    atomic_fetch_add(&s->watched.n, 1);
     lock_give(s->lock);
     free(fresh);
     return w;
 }
 
-void store_unwatch(struct watch *w)
+void store_unwatch_account(struct account_watch *w)
 {
     struct store *s = w->store;
+    struct watched *of = w->of;
     lock_take(s->lock);
     list_remove(&w->link);
-    bool last = list_empty(&w->watched->watches);
-    if (last) map_remove(&s->watched, key_of(&w->watched->mailbox));
-    atomic_fetch_sub(&s->watching, 1);
+    bool last = list_empty(&of->watches), posted = w->posted;
+    if (last) map_remove(&s->watched.map, key_of(&of->account));
+    if (posted) list_push(&s->watched.closed, &w->link);
+    w->of = NULL;
+    atomic_fetch_sub(&s->watched.n, 1);
     lock_give(s->lock);
-    if (last) free(w->watched);
-    free(w);
+    if (last) free(of);
+    if (!posted) free_watch(w);
 }
 
-/* The next watcher on this loop that has not been told; watchers may come and go while others are called. */
-static struct watch *next_watcher(struct told *t)
+/* ---- commits; in the lane ---- */
+
+static void note(struct account_watch *w, int64_t mailbox, unsigned bits)
 {
-    struct watch *found = NULL;
-    lock_take(t->store->lock);
-    struct watched *of = map_get(&t->store->watched, key_of(&t->change.mailbox));
-    for (struct list *n = of ? of->watches.next : NULL; n && n != &of->watches && !found; n = n->next) {
-        struct watch *w = list_entry(n, struct watch, link);
-        if (w->loop == t->loop && w->round < t->round) found = w;
+    size_t i = 0;
+    while (i < w->n && w->v[i].mailbox != mailbox) i++;
+    if (i == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 8;
+        w->v = realloc(w->v, w->cap * sizeof *w->v);
+        if (!w->v) abort();
     }
-    if (found) found->round = t->round;
-    lock_give(t->store->lock);
-    return found;
+    if (i == w->n) w->v[w->n++] = (struct news){mailbox, 0};
+    w->v[i].bits |= bits;
 }
 
-static void tell(struct post *post)
+/* To all watches of the account; those to be posted to are put before `list`. Under the lock. */
+static struct account_watch *note_all(struct store *s, int64_t account, int64_t mailbox, unsigned bits,
+                                      struct account_watch *list)
 {
-    struct told *t = list_entry(post, struct told, post);
-    for (struct watch *w; (w = next_watcher(t));) w->fn(&t->change, w->arg);
-    free(t);
-}
-
-/* A mailbox's changes of this commit in one block of memory. */
-static struct told *told_new(struct store *s, struct loop *l, int64_t mailbox)
-{
-    const struct rows *r = &s->writer.rows;
-    size_t n[3] = {0};
-    for (size_t i = 0; i < r->n_changes; i++) n[r->changes[i].kind] += r->changes[i].mailbox == mailbox;
-    struct told *t = calloc(1, sizeof *t + (n[CHANGE_ADDED] + n[CHANGE_CHANGED]) * sizeof(struct entry) +
-                                   n[CHANGE_GONE] * sizeof(uid));
-    if (!t) abort();
-    struct entry *added = (struct entry *)(t + 1), *changed = added + n[CHANGE_ADDED];
-    uid *gone = (uid *)(changed + n[CHANGE_CHANGED]);
-    *t = (struct told){.post.fn = tell,
-                       .store = s,
-                       .loop = l,
-                       .round = s->watch_round,
-                       .change = {.mailbox = mailbox, .added = added, .changed = changed, .gone = gone}};
-    for (size_t i = 0; i < r->n_changes; i++) {
-        const struct change_note *c = &r->changes[i];
-        if (c->mailbox != mailbox) continue;
-        if (c->kind == CHANGE_ADDED) added[t->change.n_added++] = c->entry;
-        else if (c->kind == CHANGE_CHANGED) changed[t->change.n_changed++] = c->entry;
-        else gone[t->change.n_gone++] = c->entry.uid;
-        if (c->entry.modseq > t->change.modseq) t->change.modseq = c->entry.modseq;
-    }
-    return t;
-}
-
-/* One message for each loop with watchers of the mailbox, put before `list`. */
-static struct told *tell_mailbox(struct store *s, const struct watched *of, struct told *list)
-{
+    struct watched *of = map_get(&s->watched.map, key_of(&account));
+    if (!of) return list;
     list_each (node, &of->watches) {
-        struct watch *w = list_entry(node, struct watch, link);
-        struct told *t = list;
-        while (t && (t->loop != w->loop || t->change.mailbox != of->mailbox)) t = t->next;
-        if (t) continue;
-        t = told_new(s, w->loop, of->mailbox);
-        t->next = list;
-        list = t;
+        struct account_watch *w = list_entry(node, struct account_watch, link);
+        note(w, mailbox, bits);
+        if (w->posted) continue;
+        w->posted = true;
+        w->next = list;
+        list = w;
     }
     return list;
 }
 
-void watch_tell(struct store *s)
+void watch_committed(struct store *s)
 {
     const struct rows *r = &s->writer.rows;
-    if (atomic_load(&s->watching) == 0 || r->n_changes == 0) return;
-    struct told *list = NULL;
+    if (atomic_load(&s->watched.n) == 0) return;
+    struct account_watch *list = NULL;
     lock_take(s->lock);
-    s->watch_round++;
-    for (size_t i = 0; i < r->n_changes; i++) {
-        int64_t mailbox = r->changes[i].mailbox;
-        const struct watched *of =
-            i && r->changes[i - 1].mailbox == mailbox ? NULL : map_get(&s->watched, key_of(&mailbox));
-        if (of) list = tell_mailbox(s, of, list);
-    }
+    for (const struct mailbox_row *m = r->dirty_mailboxes; m; m = m->next_dirty)
+        if (m->news) list = note_all(s, m->account, m->id, m->news, list);
+    for (size_t i = 0; i < r->n_news; i++)
+        list = note_all(s, r->news[i].account, r->news[i].mailbox, r->news[i].news, list);
     lock_give(s->lock);
-    for (struct told *t = list, *next; t; t = next) {
-        next = t->next;
-        loop_post(t->loop, &t->post);
+    for (struct account_watch *next; list; list = next) {
+        next = list->next;
+        loop_post(list->loop, &list->post);
     }
+}
+
+void watches_init(struct store *s)
+{
+    map_init(&s->watched.map, s->hash_key);
+    list_init(&s->watched.closed);
+}
+
+void watches_free(struct store *s)
+{
+    for (struct list *node; (node = list_shift(&s->watched.closed));)
+        free_watch(list_entry(node, struct account_watch, link));
+    map_free(&s->watched.map);
 }
 
 /* ---- maildrops ---- */

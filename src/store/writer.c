@@ -162,6 +162,9 @@ static int flush(struct store *s, struct error *e)
         if (w->pack.pack) r = put_pack(s, w->pack, true, e);
         if (!r && w->pack_now.pack) r = put_pack(s, w->pack_now, false, e);
     }
+    /* as a rule the record's row carries these */
+    if (!r && w->pack_now.pack && w->pack_now.size > w->pack.size && !w->wrote_trace)
+        r = put_pack(s, w->pack_now, false, e);
     if (!r && w->made_ids && !w->wrote_trace) r = put_last_id(s, e);
     return r;
 }
@@ -173,9 +176,11 @@ static void committed(struct store *s)
     w->pack = w->pack_now;
     if (w->directory) store_publish(s, w->directory);
     w->directory = NULL;
-    watch_tell(s);
+    view_committed(s);
+    watch_committed(s);
     rows_committed(s);
     trace_committed(s);
+    search_index_tell(s->search);
     s->count.commits++;
 }
 
@@ -374,6 +379,10 @@ static bool recover(struct store *s)
     w->db = NULL;
     struct error e = {0};
     int r = store_connect(s, &e);
+    if (!r && (r = view_recover(s, &e)) != 0) {
+        db_close(w->db);
+        w->db = NULL;
+    }
     w->retry_at = r ? clock_mono(s->world) + REOPEN_US : 0;
     w->broken = r != 0;
     atomic_store(&s->writes_refused, w->broken);

@@ -1,0 +1,17 @@
+/* RENAME (RFC 9051 §6.3.6); within one account. */
+#include "maa/imap/tree.h"
+
+FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_command *c)
+{
+    struct mailbox m;
+    struct str from, to;
+    struct imap_place place;
+    struct imap_done refusal;
+    struct error why = {0};
+    if (!imap_find_for(s, c->rename.from, RIGHT_REMOVE, &from, &m, &refusal)) return refusal;
+    if (imap_name(s, c->rename.to, &to)) return imap_no(S("CANNOT"), S("that is no name for a mailbox"));
+    int e = imap_place(s, to, &place, &why);
+    if (!e && place.account != m.account) return imap_no(S("CANNOT"), S("a mailbox stays with its owner"));
+    if (!e) e = store_mailbox_rename(s->service->store, s->who.account, m.id, place.path, &why);
+    return e ? imap_refusal(s, e, &why) : imap_ok(STR_NONE, S("renamed"));
+}

@@ -1,0 +1,51 @@
+/* Inside maa/imap/: what SEARCH, SORT, THREAD and ESEARCH share: a program of search keys run over a mailbox. */
+#ifndef MAA_IMAP_SEARCH_H
+#define MAA_IMAP_SEARCH_H
+
+#include "maa/imap/session.h"
+#include "store/search.h"
+
+struct imap_found { /* a letter that matches */
+    const struct view_entry *entry; /* of the snapshot searched */
+    uint32_t seq;
+    uint8_t score; /* 1 … 100 (RFC 6203) */
+};
+
+struct imap_result { /* in order of the mailbox, or as sorted */
+    struct imap_found *v;
+    size_t n;
+    struct arena *arena; /* freed with the command; not charged to the connection, which a mailbox may outgrow */
+};
+
+/* Says now and then how far a long command is (RFC 9585). */
+struct imap_progress {
+    struct imap_session *s;
+    size_t total;
+    mono_us next;
+};
+void imap_progress_begin(struct imap_progress *p, struct imap_session *s, size_t total);
+FIBER bool imap_progress(void *progress, size_t done); /* false: the client is gone */
+
+/* Brings the texts of a program to UTF-8. False, with the refusal: a charset nobody knows (RFC 9051 §7.1, BADCHARSET).
+ */
+bool imap_search_charset(struct imap_session *s, const struct imap_search *c, struct imap_done *refusal);
+
+/* Runs the keys over a snapshot. With `selected` it is what is shown in the selected mailbox: message numbers, "$" and
+ * \Recent mean something. ERR_SYNTAX: a message number that is not there. */
+FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
+                          bool selected, struct imap_result *out, struct error *e);
+bool imap_search_names_modseq(const struct imap_key *k); /* then the answer tells MODSEQ (RFC 7162 §3.1.5) */
+
+/* The answer to SEARCH and SORT: an ESEARCH response when RETURN was given (or IMAP4rev2 asks for it), else a list.
+ * `sorted`: the result's order is the answer's. */
+FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct imap_command *c, struct imap_result *r,
+                                          bool sorted);
+/* What follows the correlator in an ESEARCH response: " UID COUNT 3 ALL 1:3"; nothing when nothing is left to say. */
+void imap_put_esearch(struct imap_session *s, struct buf *b, const struct imap_search *c, const struct imap_result *r,
+                      bool uids, bool sorted);
+/* What the answer to UPDATE is when there will be no updates: NOUPDATE (RFC 5267 §4.3). */
+FIBER void imap_search_no_updates(struct imap_session *s);
+struct imap_done imap_search_failed(struct imap_session *s, const struct imap_search *c, int error,
+                                    const struct error *why);
+
+#endif

@@ -1,0 +1,296 @@
+/* The commands on mailboxes, as one and two clients see them: LIST and its extensions, others' mailboxes, access
+ * lists, quotas, annotations. The transcripts have the RFCs' examples. */
+#include "maa/imap/testing.h"
+
+/* All that was said, in order. */
+static void assert_said(const struct imap_client *c, const char *lines)
+{
+    if (!str_eq(c->said, str_c(lines))) fail_msg("want\n%sgot\n%.*s", lines, STR_FMT(c->said));
+}
+
+static FIBER void ask(struct imap_client *c, const char *command, const char *lines)
+{
+    imap_ask(c, command);
+    assert_said(c, lines);
+}
+
+static FIBER void ask_all(struct imap_client *c, const char *const *commands)
+{
+    for (; *commands; commands++) imap_ask(c, *commands);
+}
+
+#define ALL(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- LIST ---- */
+
+static FIBER void forget_the_first(struct imap_client *c)
+{
+    ask_all(c, ALL("delete Archive", "delete Drafts", "delete Junk", "delete Sent", "delete Trash",
+                   "unsubscribe Archive", "unsubscribe Drafts", "unsubscribe Junk", "unsubscribe Sent",
+                   "unsubscribe Trash", "unsubscribe INBOX"));
+}
+
+/* RFC 5258 §5, examples 8 and 9. */
+static FIBER void recursive_match(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    forget_the_first(c);
+    ask_all(c, ALL("create foo2/bar1", "create foo2/bar2", "create baz2/bar2", "create baz2/bar22",
+                   "create baz2/bar222", "create eps2/mamba", "create qux2/bar2", "delete qux2/bar2", "delete qux2"));
+    ask_all(c, ALL("subscribe foo2/bar1", "subscribe foo2/bar2", "subscribe baz2/bar2", "subscribe baz2/bar22",
+                   "subscribe baz2/bar222", "subscribe eps2", "subscribe eps2/mamba", "subscribe qux2/bar2"));
+    ask(c, "list (recursivematch subscribed) \"\" \"*2\"",
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" baz2/bar2\r\n"
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" baz2/bar22\r\n"
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" baz2/bar222\r\n"
+        "* LIST (\\HasChildren \\Subscribed) \"/\" eps2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* LIST (\\HasChildren) \"/\" foo2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" foo2/bar2\r\n"
+        "* LIST (\\NonExistent \\HasNoChildren \\Subscribed) \"/\" qux2/bar2\r\n");
+    ask(c, "list (subscribed recursivematch) \"\" %",
+        "* LIST (\\HasChildren) \"/\" baz2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* LIST (\\HasChildren \\Subscribed) \"/\" eps2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* LIST (\\HasChildren) \"/\" foo2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* LIST (\\NonExistent \\HasNoChildren) \"/\" qux2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
+    ask(c, "list (subscribed) \"\" %", "* LIST (\\HasChildren \\Subscribed) \"/\" eps2\r\n");
+    ask(c, "list \"\" (\"foo2\" \"e%\" \"INBOX\" \"inbox\") return (subscribed)",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+        "* LIST (\\HasChildren \\Subscribed) \"/\" eps2\r\n"
+        "* LIST (\\HasChildren) \"/\" foo2\r\n");
+    ask(c, "lsub \"\" %",
+        "* LSUB (\\Noselect) \"/\" baz2\r\n* LSUB () \"/\" eps2\r\n* LSUB (\\Noselect) \"/\" foo2\r\n"
+        "* LSUB (\\Noselect) \"/\" qux2\r\n");
+    ask(c, "lsub baz2/ bar2%",
+        "* LSUB () \"/\" baz2/bar2\r\n* LSUB () \"/\" baz2/bar22\r\n* LSUB () \"/\" baz2/bar222\r\n");
+    ask(c, "lsub \"\" foo2", "");
+    imap_bye(c);
+}
+static void test_recursive_match(void **state)
+{
+    (void)state;
+    imap_twice(recursive_match);
+}
+
+static FIBER void returns(struct imap_test *t)
+{
+    imap_letter_in(t, t->bob, 0, S("Subject: one\r\n\r\ntext\r\n"), FLAG_SEEN);
+    imap_letter_in(t, t->bob, 0, S("Subject: two\r\n\r\ntext\r\n"), FLAG_DELETED);
+    struct imap_client *c = imap_login(t, "bob");
+    ask_all(c, ALL("delete Archive", "delete Junk", "create \"a b\"",
+                   "setmetadata INBOX (/private/comment \"of mine\" /shared/x {3+}\r\na\"b)"));
+    ask(c, "list \"\" * return (special-use)",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n"
+        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\n"
+        "* LIST (\\HasNoChildren) \"/\" \"a b\"\r\n");
+    ask(c, "list (special-use) \"\" *",
+        "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n"
+        "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\n");
+    ask(c, "list \"\" (inbox \"a b\") return (status (messages unseen deleted uidnext) myrights)",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+        "* STATUS INBOX (MESSAGES 2 UIDNEXT 3 UNSEEN 1 DELETED 1)\r\n"
+        "* MYRIGHTS INBOX lrswipkxteacd\r\n"
+        "* LIST (\\HasNoChildren) \"/\" \"a b\"\r\n"
+        "* STATUS \"a b\" (MESSAGES 0 UIDNEXT 1 UNSEEN 0 DELETED 0)\r\n"
+        "* MYRIGHTS \"a b\" lrswipkxteacd\r\n");
+    ask(c, "list \"\" (inbox Sent) return (metadata (/private/comment /shared/x))",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+        "* METADATA INBOX (/private/comment \"of mine\" /shared/x \"a\\\"b\")\r\n"
+        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n"
+        "* METADATA Sent (/private/comment NIL /shared/x NIL)\r\n");
+    ask(c, "list \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\r\n");
+    ask(c, "list Shared/x \"\"", "* LIST (\\Noselect) \"/\" \"Shared/\"\r\n");
+    ask(c, "list () \"\" \"\"", "");
+    imap_ask_for(c, "list \"\" \"&a\"", "BAD *");
+    /* all items */
+    imap_ask(c, "status INBOX (messages recent uidnext uidvalidity unseen deleted size highestmodseq appendlimit "
+                "deleted-storage mailboxid)");
+    imap_heard(c, "* STATUS INBOX (MESSAGES 2 RECENT 2 UIDNEXT 3 UIDVALIDITY * UNSEEN 1 DELETED 1 SIZE * "
+                  "HIGHESTMODSEQ * APPENDLIMIT 52428800 DELETED-STORAGE * MAILBOXID (F*))");
+    imap_ask_for(c, "status nothing (messages)", "NO [NONEXISTENT]*");
+    imap_bye(c);
+}
+static void test_returns(void **state)
+{
+    (void)state;
+    imap_twice(returns);
+}
+
+/* ---- making, deleting, renaming ---- */
+
+static FIBER void changing(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    imap_ask_for(c, "create x/y/", "OK [MAILBOXID (F*)]*");
+    imap_ask_for(c, "create x/y", "NO [ALREADYEXISTS]*");
+    imap_ask_for(c, "create inBOX", "NO [ALREADYEXISTS]*");
+    imap_ask_for(c, "create x//y", "NO [CANNOT]*");
+    imap_ask_for(c, "create ../x", "NO [CANNOT]*");
+    imap_ask_for(c, "create Shared", "NO [*]*");
+    imap_ask_for(c, "create \"Shared/ann@example.org/x\"", "NO [NOPERM]*");
+    imap_ask_for(c, "create \"Shared/nobody@example.org/x\"", "NO [NOPERM]*");
+    imap_ask_for(c, "create \"\"", "NO [CANNOT]*");
+    imap_ask_for(c, "create {2+}\r\na\n", "NO [CANNOT]*");
+    imap_ask_for(c, "create z (use (\\Drafts))", "NO [USEATTR]*");
+    imap_ask_for(c, "create z (use (\\Flagged))", "NO [USEATTR]*");
+    imap_ask_for(c, "create z (use (\\Junk \\Trash))", "NO [USEATTR]*");
+    imap_ask(c, "delete Drafts");
+    imap_ask(c, "create Entw&APw-rfe (use (\\Drafts))");
+    ask(c, "list (special-use) \"\" E%", "* LIST (\\HasNoChildren \\Drafts) \"/\" Entw&APw-rfe\r\n");
+    imap_ask_for(c, "delete x", "NO [HASCHILDREN]*");
+    imap_ask_for(c, "delete inbox", "NO [CANNOT]*");
+    imap_ask_for(c, "delete none", "NO [NONEXISTENT]*");
+    imap_ask_for(c, "rename x x/y/z", "NO [CANNOT]*");
+    imap_ask_for(c, "rename x Sent", "NO [ALREADYEXISTS]*");
+    imap_ask_for(c, "rename none x", "NO [NONEXISTENT]*");
+    imap_ask_for(c, "rename x \"Shared/ann@example.org/x\"", "NO [CANNOT]*");
+    imap_ask(c, "rename x q/x");
+    ask(c, "list \"\" q*",
+        "* LIST (\\HasChildren) \"/\" q\r\n* LIST (\\HasChildren) \"/\" q/x\r\n"
+        "* LIST (\\HasNoChildren) \"/\" q/x/y\r\n");
+    imap_ask_for(c, "subscribe \"\"", "NO [CANNOT]*");
+    /* names that are written otherwise than they will be (RFC 9051 §6.3.4) */
+    imap_ask(c, "enable IMAP4rev2");
+    imap_ask(c, "create {6+}\r\nCafe\xcc\x81");
+    imap_heard(c, "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))");
+    ask(c, "list \"\" C*", "* LIST (\\HasNoChildren) \"/\" \"Caf\xc3\xa9\"\r\n");
+    imap_bye(c);
+}
+static void test_changing(void **state)
+{
+    (void)state;
+    imap_twice(changing);
+}
+
+/* ---- others' ---- */
+
+static FIBER void sharing(struct imap_test *t)
+{
+    struct imap_client *bob = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    imap_ask(bob, "create Work/Plans/Old");
+    imap_ask_for(ann, "status \"Shared/bob@example.org/Work\" (messages)", "NO [NONEXISTENT]*");
+    ask(ann, "list \"\" Shared*", "");
+    imap_ask_for(bob, "setacl Work/Plans ann@example.org lrq", "BAD*");
+    imap_ask_for(bob, "setacl Work/Plans nobody@example.org lr", "NO [CANNOT]*");
+    imap_ask_for(bob, "setacl Work/Plans -ann@example.org lr", "NO [CANNOT]*");
+    imap_ask_for(bob, "setacl Work/Plans bob@example.org lr", "NO [CANNOT]*");
+    imap_ask(bob, "setacl Work/Plans ann@example.org lr");
+    imap_ask(bob, "setacl Work/Plans/Old ann lrsit");
+    ask(bob, "getacl Work/Plans", "* ACL Work/Plans bob@example.org lrswipkxteacd ann@example.org lr\r\n");
+    ask(bob, "listrights Work ann@example.org", "* LISTRIGHTS Work ann@example.org \"\" l r s w i p k x t e a c d\r\n");
+    ask(bob, "listrights Work bob@example.org", "* LISTRIGHTS Work bob@example.org lrswipkxteacd\r\n");
+    ask(ann, "list \"\" *",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasNoChildren \\Archive) \"/\" Archive\r\n"
+        "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n* LIST (\\HasNoChildren \\Junk) \"/\" Junk\r\n"
+        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\n"
+        "* LIST (\\HasChildren) \"/\" Shared/bob@example.org/Work/Plans\r\n"
+        "* LIST (\\HasNoChildren) \"/\" Shared/bob@example.org/Work/Plans/Old\r\n");
+    /* level by level (RFC 9051 §6.3.9) */
+    ask(ann, "list \"\" S%",
+        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n* LIST (\\Noselect \\HasChildren) \"/\" Shared\r\n");
+    ask(ann, "list \"\" Shared/%", "* LIST (\\Noselect \\HasChildren) \"/\" Shared/bob@example.org\r\n");
+    ask(ann, "list Shared/ bob@example.org/%",
+        "* LIST (\\Noselect \\HasChildren) \"/\" Shared/bob@example.org/Work\r\n");
+    ask(ann, "list () Shared/bob@example.org/ Work/%",
+        "* LIST (\\HasChildren) \"/\" Shared/bob@example.org/Work/Plans\r\n");
+    ask(ann, "namespace", "* NAMESPACE ((\"\" \"/\")) ((\"Shared/\" \"/\")) NIL\r\n");
+    ask(ann, "myrights Shared/bob@example.org/Work/Plans/Old",
+        "* MYRIGHTS Shared/bob@example.org/Work/Plans/Old lrsitd\r\n");
+    imap_ask_for(ann, "myrights Shared/bob@example.org/Work", "NO [NONEXISTENT]*");
+    imap_ask_for(ann, "getacl Shared/bob@example.org/Work/Plans", "NO [NOPERM]*");
+    imap_ask_for(ann, "delete Shared/bob@example.org/Work/Plans/Old", "NO [NOPERM]*");
+    imap_ask_for(ann, "rename Shared/bob@example.org/Work/Plans/Old mine", "NO [NOPERM]*");
+    imap_ask_for(ann, "create Shared/bob@example.org/Work/Plans/New", "NO [NOPERM]*");
+    imap_ask(bob, "setacl Work/Plans ann@example.org +k");
+    imap_ask(ann, "create Shared/bob@example.org/Work/Plans/New");
+    ask(ann, "myrights Shared/bob@example.org/Work/Plans/New",
+        "* MYRIGHTS Shared/bob@example.org/Work/Plans/New lrkc\r\n");
+    imap_ask(ann, "subscribe Shared/bob@example.org/Work/Plans");
+    ask(ann, "lsub \"\" Sh*", "* LSUB () \"/\" Shared/bob@example.org/Work/Plans\r\n");
+    /* taken away again */
+    imap_ask(bob, "setacl Work/Plans ann@example.org -k");
+    imap_ask_for(ann, "create Shared/bob@example.org/Work/Plans/More", "NO [NOPERM]*");
+    imap_ask(bob, "deleteacl Work/Plans ann@example.org");
+    imap_ask_for(ann, "status Shared/bob@example.org/Work/Plans (messages)", "NO [NONEXISTENT]*");
+    /* everybody */
+    imap_ask(bob, "setacl INBOX anyone l");
+    ask(bob, "getacl INBOX", "* ACL INBOX bob@example.org lrswipkxteacd anyone l\r\n");
+    ask(ann, "list \"\" Shared/bob@example.org/IN%",
+        "* LIST (\\Noselect \\HasNoChildren) \"/\" Shared/bob@example.org/INBOX\r\n");
+    imap_ask_for(ann, "status Shared/bob@example.org/INBOX (messages)", "NO [NOPERM]*");
+    imap_bye(bob);
+    imap_bye(ann);
+}
+static void test_sharing(void **state)
+{
+    (void)state;
+    imap_twice(sharing);
+}
+
+/* ---- quotas, annotations ---- */
+
+static FIBER void quotas(struct imap_test *t)
+{
+    struct error e = {0};
+    int64_t limit = 10 << 20;
+    imap_letter_in(t, t->bob, 0, S("Subject: one\r\n\r\ntext\r\n"), 0);
+    struct imap_client *c = imap_login(t, "bob");
+    ask(c, "getquotaroot INBOX", "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (MESSAGE 1 4294967295)\r\n");
+    ok(store_account_change(t->t.store, t->bob, NULL, &limit, NULL, &e), &e);
+    ask(c, "getquota \"\"", "* QUOTA \"\" (STORAGE 1 10240 MESSAGE 1 4294967295)\r\n");
+    imap_ask_for(c, "getquota x", "NO [NONEXISTENT]*");
+    imap_ask_for(c, "getquota ann@example.org", "NO [NONEXISTENT]*");
+    imap_ask_for(c, "getquotaroot none", "NO [NONEXISTENT]*");
+    imap_ask_for(c, "setquota \"\" (STORAGE 1000)", "NO [NOPERM]*");
+    imap_ask(c, "setacl INBOX ann lr");
+    struct imap_client *ann = imap_login(t, "ann");
+    imap_ask(ann, "getquotaroot Shared/bob@example.org/INBOX");
+    imap_heard(ann, "* QUOTAROOT Shared/bob@example.org/INBOX bob@example.org");
+    imap_bye(ann);
+    imap_bye(c);
+}
+static void test_quotas(void **state)
+{
+    (void)state;
+    imap_twice(quotas);
+}
+
+static FIBER void annotations(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    imap_ask(c,
+             "setmetadata INBOX (/private/comment \"mine\" /private/Filters/a \"one\" /private/filters/a/b \"two\")");
+    imap_ask(c, "setmetadata INBOX (/shared/bytes ~{3+}\r\na\1b)");
+    ask(c, "getmetadata INBOX /private/comment", "* METADATA INBOX (/private/comment \"mine\")\r\n");
+    ask(c, "getmetadata INBOX (/private/COMMENT /shared/none)",
+        "* METADATA INBOX (/private/comment \"mine\" /shared/none NIL)\r\n");
+    ask(c, "getmetadata (depth 1) INBOX /private/filters", "* METADATA INBOX (/private/filters/a \"one\")\r\n");
+    ask(c, "getmetadata (depth infinity) INBOX (/private/filters /private/filters/a)",
+        "* METADATA INBOX (/private/filters/a \"one\" /private/filters/a/b \"two\")\r\n");
+    ask(c, "getmetadata (depth infinity) INBOX /private/other", "");
+    imap_ask_for(c, "getmetadata (maxsize 3) INBOX (/private/comment /private/filters/a)",
+                 "OK [METADATA LONGENTRIES 4]*");
+    assert_said(c, "* METADATA INBOX (/private/filters/a \"one\")\r\n");
+    imap_ask(c, "setmetadata INBOX (/private/comment NIL)");
+    ask(c, "getmetadata INBOX /private/comment", "* METADATA INBOX (/private/comment NIL)\r\n");
+    imap_ask(c, "setmetadata \"\" (/private/comment \"the server\")");
+    ask(c, "getmetadata \"\" /private/comment", "* METADATA \"\" (/private/comment \"the server\")\r\n");
+    imap_ask_for(c, "setmetadata \"\" (/shared/comment \"x\")", "NO [NOPERM]*");
+    imap_ask_for(c, "setmetadata INBOX (/other/comment \"x\")", "BAD*");
+    imap_ask_for(c, "setmetadata INBOX (/private//x \"x\")", "BAD*");
+    imap_ask_for(c, "getmetadata none /private/comment", "NO [NONEXISTENT]*");
+    imap_bye(c);
+}
+static void test_annotations(void **state)
+{
+    (void)state;
+    imap_twice(annotations);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recursive_match), cmocka_unit_test(test_returns), cmocka_unit_test(test_changing),
+        cmocka_unit_test(test_sharing),         cmocka_unit_test(test_quotas),  cmocka_unit_test(test_annotations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
