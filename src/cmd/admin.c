@@ -8,7 +8,7 @@
 #include "mail/limits.h"
 
 #define TIMEOUT_ADMIN MINUTES(1) /* for the next request of a connection, and to take a line of the answer */
-enum { ANSWER_LINE = 4 << 20 };  /* bytes; an alias with LIMIT_ALIAS_TARGETS targets fits */
+enum { ANSWER_LINE = 4 << 20 }; /* bytes; an alias with LIMIT_ALIAS_TARGETS targets fits */
 
 int admin_socket_path(const struct config *c, char out[108], struct error *e)
 {
@@ -32,7 +32,7 @@ struct json *answer_row(struct answer *a)
 static FIBER int send_line(struct answer *a)
 {
     if (a->line->failed) a->failed = ERR_TOO_LONG;
-    if (!a->failed) a->failed = a->send(a->arg, buf_str(a->line));
+    if (!a->failed) a->failed = a->from->send(a->from->arg, buf_str(a->line));
     return a->failed;
 }
 
@@ -95,9 +95,9 @@ int admin_address(struct answer *a, struct str text, struct address *shown, stru
 
 static const struct admin_op *find_op(struct str name)
 {
-    static const struct admin_op *const all[] = {admin_domain_ops, admin_account_ops, admin_alias_ops,
-                                                 admin_health_ops, admin_trace_ops,   admin_queue_ops,
-                                                 admin_hop_ops,    admin_route_ops,   admin_explain_ops};
+    static const struct admin_op *const all[] = {
+        admin_domain_ops, admin_account_ops, admin_alias_ops,   admin_health_ops,  admin_trace_ops, admin_queue_ops,
+        admin_hop_ops,    admin_route_ops,   admin_explain_ops, admin_mailbox_ops, admin_letter_ops};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const struct admin_op *op = all[i]; op->name; op++)
             if (str_eq(name, str_c(op->name))) return op;
@@ -114,10 +114,25 @@ static void put_on_record(const struct admin *admin, const struct admin_op *op, 
     store_trace(admin->store, 0, 0, &event, 1);
 }
 
-FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct str who, struct str request,
-                        FIBER int (*send)(void *arg, struct str line), void *arg)
+FIBER int answer_bytes(struct answer *a, size_t most, struct str *bytes)
 {
-    struct answer a = {.send = send, .arg = arg, .arena = scratch, .who = who, .line = buf_in(scratch, ANSWER_LINE)};
+    if (a->bytes <= 0 || !a->from->take) return ERR_SYNTAX;
+    int e = a->from->take(a->from->arg, a->bytes < (int64_t)most ? (size_t)a->bytes : most, bytes);
+    if (e) a->failed = e;
+    else a->bytes -= (int64_t)bytes->n;
+    return e;
+}
+
+/* What the operation did not want to read, so that the next request is found. */
+static FIBER void pass_over_bytes(struct answer *a)
+{
+    struct str bytes;
+    while (a->bytes > 0 && answer_bytes(a, 1 << 20, &bytes) == 0) continue;
+}
+
+FIBER void admin_answer(const struct admin *admin, struct arena *scratch, const struct asker *from, struct str request)
+{
+    struct answer a = {.from = from, .arena = scratch, .who = from->who, .line = buf_in(scratch, ANSWER_LINE)};
     a.done = JSON(buf_in(scratch, 64 << 10));
     json_put_object(&a.done, NULL);
     json_put_object(&a.done, "done");
@@ -125,8 +140,10 @@ FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct
     json_t *json;
     int error = request_read(scratch, request, &json, &e);
     const struct admin_op *op = error ? NULL : find_op(request_text(json, "op"));
+    if (!error) a.bytes = request_int(json, "bytes", 0);
     if (!error && !op) error = error_set(&e, ERR_UNSUPPORTED, "this server does not know that request");
     if (!error) error = op->run(admin, json, &a, &e);
+    pass_over_bytes(&a);
     if (a.failed) return; /* nobody listens any more */
     if (!error && op->about) put_on_record(admin, op, json);
     if (error) send_error(&a, error, e.text);
@@ -135,12 +152,35 @@ FIBER void admin_answer(const struct admin *admin, struct arena *scratch, struct
 
 /* ---- the socket ---- */
 
+struct talk { /* with who asks */
+    struct stream *stream;
+    size_t borrowed; /* bytes of its input that the operation looks at */
+};
+
 static FIBER int send_to_stream(void *arg, struct str line)
 {
-    struct stream *s = arg;
+    struct stream *s = ((struct talk *)arg)->stream;
     stream_deadline(s, loop_now() + TIMEOUT_ADMIN);
     int e = stream_write(s, line);
     return e ? e : stream_write(s, S("\n"));
+}
+
+static void give_back(struct talk *t)
+{
+    stream_take(t->stream, t->borrowed);
+    t->borrowed = 0;
+}
+
+static FIBER int take_from_stream(void *arg, size_t most, struct str *bytes)
+{
+    struct talk *t = arg;
+    give_back(t);
+    stream_deadline(t->stream, loop_now() + TIMEOUT_ADMIN);
+    int e = stream_peek(t->stream, bytes);
+    if (e) return e;
+    *bytes = str_head(*bytes, most);
+    t->borrowed = bytes->n;
+    return 0;
 }
 
 struct user_lookup {
@@ -178,6 +218,8 @@ FIBER void admin_serve(struct stream *s, void *arg)
     int64_t user = -1;
     bool may = may_ask(s, &user);
     struct str who = may ? admin_user_name(own, user) : STR_NONE;
+    struct talk talk = {.stream = s};
+    const struct asker from = {.who = who, .send = send_to_stream, .take = take_from_stream, .arg = &talk};
     stream_lenient(s, true);
     for (;;) {
         struct str request;
@@ -186,10 +228,12 @@ FIBER void admin_serve(struct stream *s, void *arg)
         if (e == ERR_TOO_LONG) request = STR_NONE; /* answered as no JSON */
         else if (e) break;
         if (!may) {
-            send_to_stream(s, S("{\"error\":{\"code\":-11,\"text\":\"only root and the server's own user may ask\"}}"));
+            send_to_stream(&talk,
+                           S("{\"error\":{\"code\":-11,\"text\":\"only root and the server's own user may ask\"}}"));
             break;
         }
-        admin_answer(admin, scratch, who, request, send_to_stream, s);
+        admin_answer(admin, scratch, &from, request);
+        give_back(&talk);
         arena_reset(scratch);
     }
     arena_free(own);

@@ -29,8 +29,7 @@ static FIBER int add(const struct admin *admin, const json_t *request, struct an
     return 0;
 }
 
-/* The account the request names; its id, or ERR_NOT_FOUND. */
-static int account_of(const struct admin *admin, const json_t *request, struct answer *a, int64_t *id, struct error *e)
+int admin_account(const struct admin *admin, const json_t *request, struct answer *a, int64_t *id, struct error *e)
 {
     struct address shown, key;
     int error = admin_address(a, request_text(request, "address"), &shown, &key, e);
@@ -46,7 +45,7 @@ static FIBER int password(const struct admin *admin, const json_t *request, stru
 {
     struct credential_data c = {0};
     int64_t id = 0;
-    int error = account_of(admin, request, a, &id, e);
+    int error = admin_account(admin, request, a, &id, e);
     if (!error && str_is_none(request_text(request, "password")))
         error = error_set(e, ERR_SYNTAX, "there is no password in the request");
     if (!error) error = credential_of(admin, request, a, &c, e);
@@ -59,7 +58,7 @@ static FIBER int change(const struct admin *admin, const json_t *request, struct
     bool has_disabled = json_is_boolean(json_object_get(request, "disabled")),
          disabled = request_bool(request, "disabled");
     struct str name = request_text(request, "name");
-    int error = account_of(admin, request, a, &id, e);
+    int error = admin_account(admin, request, a, &id, e);
     if (error) return error;
     return store_account_change(admin->store, id, has_disabled ? &disabled : NULL, quota >= 0 ? &quota : NULL,
                                 str_is_none(name) ? NULL : &name, e);
@@ -68,7 +67,7 @@ static FIBER int change(const struct admin *admin, const json_t *request, struct
 static FIBER int remove_account(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
     int64_t id = 0;
-    int error = account_of(admin, request, a, &id, e);
+    int error = admin_account(admin, request, a, &id, e);
     return error ? error : store_account_remove(admin->store, id, e);
 }
 
@@ -79,7 +78,7 @@ static FIBER int change_grant(const struct admin *admin, const json_t *request, 
 {
     int64_t id = 0;
     struct address shown, key;
-    int error = account_of(admin, request, a, &id, e);
+    int error = admin_account(admin, request, a, &id, e);
     if (!error) error = admin_address(a, request_text(request, "as"), &shown, &key, e);
     return error ? error : change_it(admin->store, id, key, e);
 }
@@ -162,7 +161,7 @@ static FIBER int put_mailboxes(struct json *j, const struct admin *admin, struct
 static FIBER int show(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
     int64_t id = 0;
-    int error = account_of(admin, request, a, &id, e);
+    int error = admin_account(admin, request, a, &id, e);
     if (error) return error;
     struct listing l = {.a = a, .directory = store_directory(admin->store)};
     const struct directory_account *account = directory_account_by_id(l.directory, id);

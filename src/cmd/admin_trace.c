@@ -203,8 +203,7 @@ static FIBER int put_journey(const struct admin *admin, struct answer *a, struct
 
 /* ---- which ---- */
 
-/* "2026-11-22", "2026-11-22T10:30", "2026-11-22T10:30:00Z" (UTC), or so long ago: "30m", "2h", "7d", "2w". */
-static int read_time(struct str text, utc_us now, utc_us *out, struct error *e)
+int admin_time(struct str text, utc_us now, utc_us *out, struct error *e)
 {
     static const struct {
         char unit;
@@ -270,8 +269,8 @@ static int read_wanted(const struct admin *admin, const json_t *request, struct 
     if (address.n) q->address = address;
     if (id.n) q->message_id = id;
     q->subject = request_text(request, "subject");
-    if (!error) error = read_time(request_text(request, "since"), now, &q->since, e);
-    if (!error) error = read_time(request_text(request, "until"), now, &q->until, e);
+    if (!error) error = admin_time(request_text(request, "since"), now, &q->since, e);
+    if (!error) error = admin_time(request_text(request, "until"), now, &q->until, e);
     return error;
 }
 

@@ -10,15 +10,16 @@
 #include "mail/limits.h"
 
 #define TIMEOUT_ADMIN_ANSWER HOURS(4) /* verify reads the whole store */
-#define SPAN_ADMIN_RETRY SECONDS(3)   /* while another command has the store, or a server is about to answer */
+#define SPAN_ADMIN_RETRY SECONDS(3) /* while another command has the store, or a server is about to answer */
 enum { ADMIN_LINE = 8 << 20 };
 
 struct client {
     struct stream *stream; /* to a running server */
-    struct admin admin;    /* without one: ourselves */
+    struct admin admin; /* without one: ourselves */
     struct arena *scratch;
     const struct client_listener *listener; /* of the request at hand */
     struct error *error;
+    struct str bytes; /* that follow it, while nobody else answers */
     int result;
     bool ended;
 };
@@ -37,7 +38,8 @@ static void open_store(void *arg)
 {
     struct opening *o = arg;
     struct arena *a = arena_new(NULL, 0);
-    struct store_options options = {.folder = arena_cstr(a, o->config->data)};
+    struct store_options options = {.folder = arena_cstr(a, o->config->data),
+                                    .keep_expunged_us = o->config->mailbox.keep_expunged};
     o->result = owner_become(o->config, o->e);
     if (!o->result) o->result = store_open(o->world, &options, &o->store, o->e);
     arena_free(a);
@@ -120,11 +122,12 @@ static FIBER int take_line(void *arg, struct str line)
     return 0;
 }
 
-static FIBER int ask_server(struct client *c, struct str request, struct error *e)
+static FIBER int ask_server(struct client *c, struct str request, struct str bytes, struct error *e)
 {
     stream_deadline(c->stream, loop_now() + TIMEOUT_ADMIN_ANSWER);
     int error = stream_write(c->stream, request);
     if (!error) error = stream_write(c->stream, S("\n"));
+    if (!error && bytes.n) error = stream_write(c->stream, bytes);
     stream_lenient(c->stream, true);
     while (!error && !c->ended) {
         struct str line;
@@ -134,16 +137,34 @@ static FIBER int ask_server(struct client *c, struct str request, struct error *
     return error ? error_set(e, ERR_UNAVAILABLE, "the server went away: %s", err_name(error)) : c->result;
 }
 
-FIBER int client_ask(struct client *c, struct str request, const struct client_listener *l, struct error *e)
+static FIBER int take_bytes(void *arg, size_t most, struct str *bytes)
+{
+    struct client *c = arg;
+    *bytes = str_head(c->bytes, most);
+    c->bytes = str_skip(c->bytes, bytes->n);
+    return bytes->n ? 0 : ERR_EOF;
+}
+
+FIBER int client_ask_with(struct client *c, struct str request, struct str bytes, const struct client_listener *l,
+                          struct error *e)
 {
     static const struct client_listener nobody = {0};
     c->listener = l ? l : &nobody;
     c->error = e;
     c->result = 0;
     c->ended = false;
-    if (c->stream) return ask_server(c, request, e);
-    struct str who = admin_user_name(c->scratch, process_uid());
-    admin_answer(&c->admin, c->scratch, who, request, take_line, c);
+    if (c->stream) return ask_server(c, request, bytes, e);
+    c->bytes = bytes;
+    const struct asker us = {.who = admin_user_name(c->scratch, process_uid()),
+                             .send = take_line,
+                             .take = take_bytes,
+                             .arg = c};
+    admin_answer(&c->admin, c->scratch, &us, request);
     arena_reset(c->scratch);
     return c->result;
+}
+
+FIBER int client_ask(struct client *c, struct str request, const struct client_listener *l, struct error *e)
+{
+    return client_ask_with(c, request, STR_NONE, l, e);
 }

@@ -16,6 +16,16 @@ const struct command commands[] = {
      "password ADDRESS [--password-stdin | --generate] | disable ADDRESS | enable ADDRESS | "
      "quota ADDRESS (SIZE | none) | grant ACCOUNT ADDRESS | revoke ACCOUNT ADDRESS | remove ADDRESS",
      "the people whose mail we keep", "penny-account"},
+    {"mailbox", command_mailbox,
+     "list ACCOUNT | show ACCOUNT MAILBOX | create ACCOUNT MAILBOX [--use drafts|sent|junk|trash|archive] | "
+     "rename ACCOUNT MAILBOX NAME | delete ACCOUNT MAILBOX | subscribe ACCOUNT MAILBOX | "
+     "unsubscribe ACCOUNT MAILBOX | lost ACCOUNT [MAILBOX] [--since TIME] | "
+     "undelete ACCOUNT [MAILBOX] [--since TIME] [--into MAILBOX]",
+     "the mailboxes of an account, and what was deleted", "penny-mailbox"},
+    {"import", command_import, "ACCOUNT SOURCE [--mailbox NAME] [--dry-run] [--json]",
+     "take letters from mbox files and Maildirs", "penny-import"},
+    {"export", command_export, "ACCOUNT FOLDER [--format maildir|mbox] [--mailbox NAME] [--dry-run] [--json]",
+     "write an account's letters to a Maildir or mbox files", "penny-export"},
     {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",
      "addresses that stand for others", "penny-alias"},
     {"route", command_route,

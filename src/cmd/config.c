@@ -17,6 +17,8 @@ static const struct service_fact services[SERVICES] = {
     [SERVICE_LMTP] = {"lmtp", 0, false, false},
     [SERVICE_POP3] = {"pop3", 110, false, true},
     [SERVICE_POP3S] = {"pop3s", 995, true, true},
+    [SERVICE_IMAP] = {"imap", 143, false, true},
+    [SERVICE_IMAPS] = {"imaps", 993, true, true},
 };
 
 const struct service_fact *service_fact(enum service_kind kind) { return &services[kind]; }
@@ -28,6 +30,7 @@ const struct service_fact *service_fact(enum service_kind kind) { return &servic
 #define LIST(of, member, check_by, help) #member, CONF_LIST, AT(of, member), NULL, 0, 0, help, .check = check_by
 #define INT(of, member, otherwise, min, max, help) #member, CONF_INT, AT(of, member), otherwise, min, max, help
 #define SIZE(of, member, otherwise, min, max, help) #member, CONF_SIZE, AT(of, member), otherwise, min, max, help
+#define SPAN(of, member, otherwise, min, max, help) #member, CONF_SPAN, AT(of, member), otherwise, min, max, help
 #define YES_NO(of, member, otherwise, help) #member, CONF_BOOL, AT(of, member), otherwise, 0, 0, help
 #define BLOCK(of, member, table, help) #member, CONF_SECTION, AT(of, member), NULL, 0, 0, help, .inside = table
 
@@ -79,6 +82,13 @@ static const struct conf_setting limits_table[] = {
     {INT(config_limits, handshakes, "64", 1, 10000, "TLS handshakes at once.")},
     {0},
 };
+static const struct conf_setting mailbox_table[] = {
+    {SPAN(
+        config_mailbox, keep_expunged, "14d", 0, DAYS(3650),
+        "How long expunged letters, deleted mailboxes and removed accounts can be brought back. They count against no "
+        "quota.")},
+    {0},
+};
 static const struct conf_setting submission_table[] = {
     {YES_NO(config_submission, hide_client, "yes",
             "Leave the user's network address out of the letter's Received field.")},
@@ -90,9 +100,9 @@ static const struct conf_setting log_table[] = {
     {0},
 };
 static const char listen_help[] =
-    "Where to listen; the title is what is served: smtp submission submissions lmtp pop3 pop3s. Several blocks of a "
-    "kind are fine. With no block: smtp 25, submission 587, submissions 465, pop3 110, pop3s 995; with one, only those "
-    "written.";
+    "Where to listen; the title is what is served: smtp submission submissions lmtp pop3 pop3s imap imaps. Several "
+    "blocks of a kind are fine. With no block: smtp 25, submission 587, submissions 465, pop3 110, pop3s 995, "
+    "imap 143, imaps 993; with one, only those written.";
 const struct conf_setting config_table[] = {
     {TEXT(config, hostname, NULL, config_check_hostname,
           "The name of this machine in DNS, such as mail.example.org. Must be set.")},
@@ -113,6 +123,7 @@ const struct conf_setting config_table[] = {
           "Clients that may send without a password, \"10.1.0.0/16\". Read again on SIGHUP.")},
     {LIST(config, plaintext_auth, config_check_prefixes, "Clients that may log in without TLS. Read again on SIGHUP.")},
     {BLOCK(config, limits, limits_table, "How much of what.")},
+    {BLOCK(config, mailbox, mailbox_table, "What mailboxes remember.")},
     {BLOCK(config, submission, submission_table, "How users' letters are treated.")},
     {YES_NO(config, expn, "no", "Tell trusted clients on port 25 where an address leads (EXPN).")},
     {BLOCK(config, log, log_table, "What is written to stderr while it serves.")},

@@ -15,6 +15,8 @@ enum service_kind {
     SERVICE_LMTP,
     SERVICE_POP3,
     SERVICE_POP3S,
+    SERVICE_IMAP,
+    SERVICE_IMAPS,
     SERVICES
 };
 
@@ -64,6 +66,9 @@ struct config {
         int64_t message_size, recipients, recipients_submission, per_hour, per_day;
         int64_t connections, connections_per_address, handshakes;
     } limits;
+    struct config_mailbox {
+        int64_t keep_expunged; /* microseconds */
+    } mailbox;
     struct config_submission {
         bool hide_client;
     } submission;

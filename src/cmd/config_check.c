@@ -134,7 +134,7 @@ int config_check_tls(const void *value, struct error *e)
 
 int config_check_listen(const void *value, struct error *e)
 {
-    static const char *const later[] = {"imap", "imaps", "managesieve", "http", "https", "proxy", NULL};
+    static const char *const later[] = {"managesieve", "http", "https", "proxy", NULL};
     const struct config_listen *l = value;
     enum service_kind kind;
     for (size_t i = 0; later[i]; i++)
@@ -144,7 +144,7 @@ int config_check_listen(const void *value, struct error *e)
                              later[i], later[i]);
     if (config_kind(l->title, &kind) != 0)
         return error_set(e, ERR_CONFIG,
-                         "listen \"%.*s\": the title is one of smtp submission submissions lmtp pop3 pop3s",
+                         "listen \"%.*s\": the title is one of smtp submission submissions lmtp pop3 pop3s imap imaps",
                          STR_FMT(str_head(l->title, 40)));
     if (l->address.n == 0)
         return error_set(e, ERR_CONFIG, "listen \"%.*s\" has no address (address = {\"*:%u\"})", STR_FMT(l->title),

@@ -20,14 +20,15 @@ static void ten_lines(void **state)
     assert_str(c.data, S("/var/lib/penny"));
     assert_str(c.tls.certificate, S("/etc/penny/c.pem"));
     assert_str(c.tls.key, S("/k.pem"));
-    static const uint16_t ports[] = {25, 587, 465, 110, 995};
-    assert_int_equal(c.n_ports, 5);
-    for (size_t i = 0; i < 5; i++) {
+    static const uint16_t ports[] = {25, 587, 465, 110, 995, 143, 993};
+    assert_int_equal(c.n_ports, 7);
+    for (size_t i = 0; i < 7; i++) {
         assert_int_equal(c.ports[i].address.port, ports[i]);
         assert_int_equal(c.ports[i].address.ip.family, 0);
     }
     assert_int_equal(c.limits.message_size, INT64_C(50) << 20);
     assert_int_equal(c.limits.per_hour, 300);
+    assert_true(c.mailbox.keep_expunged == INT64_C(14) * 86400 * 1000000);
     assert_true(c.submission.hide_client);
     assert_int_equal(c.relay.port, 25);
     assert_false(c.relay.loopback);
@@ -122,8 +123,8 @@ static void what_is_wrong_is_named(void **state)
         {HOST "resolver { servers = {\"*:53\"} }", "penny.conf:2: \"*:53\" is no server"},
         {HOST "log { level = \"loud\" }", "penny.conf:2: \"loud\" is none of: debug, info, warn, error"},
         {HOST "log { format = \"xml\" }", "penny.conf:2: \"xml\" is none of: logfmt, json"},
-        {HOST "listen \"imaps\" { address = {\"*:993\"} }",
-         "penny.conf:2: listen \"imaps\": this version of Penny Post does not serve imaps"},
+        {HOST "listen \"managesieve\" { address = {\"*:4190\"} }",
+         "penny.conf:2: listen \"managesieve\": this version of Penny Post does not serve managesieve"},
         {HOST "listen \"smpt\" { address = {\"*:25\"} }",
          "penny.conf:2: listen \"smpt\": the title is one of smtp submission"},
         {HOST "\nlisten \"smtp\" { }", "penny.conf:3: listen \"smtp\" has no address (address = {\"*:25\"})"},

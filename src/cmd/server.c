@@ -7,6 +7,7 @@
 #include "cmd/server_core.h"
 #include "mail/limits.h"
 #include "mda/plan.h"
+#include "store/search.h"
 
 static bool login_trusts(void *server, struct ip client)
 {
@@ -50,7 +51,8 @@ static FIBER void read_secret(void *arg)
 
 static int open_store(struct server *s, struct error *e)
 {
-    struct store_options o = {.folder = arena_cstr(s->arena, s->config->data)};
+    struct store_options o = {.folder = arena_cstr(s->arena, s->config->data),
+                              .keep_expunged_us = s->config->mailbox.keep_expunged};
     int error = store_open(s->world, &o, &s->store, e);
     if (error) return error;
     struct secret_reading r = {.server = s, .loop = loop_new(s->world), .e = e};
@@ -98,6 +100,8 @@ static int loops_wanted(const struct config *c)
     return cores < 2 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (int)cores - 1;
 }
 
+static FIBER void index_letters(void *arg) { store_search_indexer(((struct server *)arg)->store); }
+
 static void start_loops(struct server *s)
 {
     const struct config *c = s->config;
@@ -111,6 +115,7 @@ static void start_loops(struct server *s)
     }
     s->n_loops = wanted;
     server_start_scheduler(s);
+    loop_spawn(s->loops[wanted - 1], index_letters, s);
     for (int i = 0; i < wanted; i++) {
         char name[24];
         snprintf(name, sizeof name, "loop-%d", i);

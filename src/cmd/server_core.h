@@ -7,6 +7,7 @@
 #include "cmd/live.h"
 #include "cmd/server.h"
 #include "io/listen.h"
+#include "maa/imap.h"
 #include "maa/pop3.h"
 #include "msa/msa.h"
 #include "mta/mta.h"
@@ -28,6 +29,7 @@ struct port { /* one listener, with the agent it leads to */
     struct smtp_service smtp;
     struct smtp_policy policy; /* of local users */
     struct pop3_service pop3;
+    struct imap_service imap;
 };
 
 struct server {

@@ -32,10 +32,32 @@ struct resolver *server_resolver_here(void *server)
 
 static FIBER void serve_smtp(struct stream *stream, void *port) { smtp_serve(stream, &((struct port *)port)->smtp); }
 static FIBER void serve_pop3(struct stream *stream, void *port) { pop3_serve(stream, &((struct port *)port)->pop3); }
+static FIBER void serve_imap(struct stream *stream, void *port) { imap_serve(stream, &((struct port *)port)->imap); }
 
 /* ---- listeners and agents ---- */
 
-static bool is_pop3(enum service_kind k) { return k == SERVICE_POP3 || k == SERVICE_POP3S; }
+static void prepare_pop3(struct server *s, struct port *p);
+static void prepare_imap(struct server *s, struct port *p);
+static void prepare_smtp(struct server *s, struct port *p);
+
+static const struct agent {
+    FIBER void (*serve)(struct stream *stream, void *port);
+    void (*prepare)(struct server *s, struct port *p);
+    const char *refusal;
+} smtp_agent = {serve_smtp, prepare_smtp, "421 4.7.0 too many connections\r\n"},
+  pop3_agent = {serve_pop3, prepare_pop3, "-ERR [SYS/TEMP] too many connections\r\n"},
+  imap_agent = {serve_imap, prepare_imap, "* BYE [UNAVAILABLE] too many connections\r\n"};
+
+static const struct agent *agent_behind(enum service_kind k)
+{
+    switch (k) {
+    case SERVICE_POP3:
+    case SERVICE_POP3S: return &pop3_agent;
+    case SERVICE_IMAP:
+    case SERVICE_IMAPS: return &imap_agent;
+    default: return &smtp_agent;
+    }
+}
 
 int server_bind_port(struct server *s, struct port *p, const struct config_port *config, struct error *e)
 {
@@ -45,10 +67,9 @@ int server_bind_port(struct server *s, struct port *p, const struct config_port 
         .name = fact->name,
         .address = config->address,
         .tls = fact->tls && config->proxies.n == 0 ? port_tls : NULL, /* a PROXY header stands before TLS */
-        .serve = is_pop3(config->kind) ? serve_pop3 : serve_smtp,
+        .serve = agent_behind(config->kind)->serve,
         .arg = p,
-        .refusal =
-            is_pop3(config->kind) ? "-ERR [SYS/TEMP] too many connections\r\n" : "421 4.7.0 too many connections\r\n",
+        .refusal = agent_behind(config->kind)->refusal,
         .exempt = port_exempts,
         .proxy = port_meets_proxy,
     };
@@ -69,6 +90,23 @@ static void prepare_pop3(struct server *s, struct port *p)
         .tls_first = p->config->proxies.n && service_fact(p->config->kind)->tls,
         .arg = p,
         .hostname = s->config->hostname,
+        .log = s->log,
+    };
+}
+
+static void prepare_imap(struct server *s, struct port *p)
+{
+    p->imap = (struct imap_service){
+        .store = s->store,
+        .accounts = login_accounts(s->login),
+        .tls = port_tls,
+        .plaintext_auth = port_takes_plaintext,
+        .trusted = port_trusts,
+        .proxy_allowed = p->config->proxies.n ? port_has_proxy : NULL,
+        .tls_first = p->config->proxies.n && service_fact(p->config->kind)->tls,
+        .arg = p,
+        .hostname = s->config->hostname,
+        .size_max = s->config->limits.message_size,
         .log = s->log,
     };
 }
@@ -106,8 +144,4 @@ static void prepare_smtp(struct server *s, struct port *p)
     };
 }
 
-void server_prepare_port(struct server *s, struct port *p)
-{
-    if (is_pop3(p->config->kind)) prepare_pop3(s, p);
-    else prepare_smtp(s, p);
-}
+void server_prepare_port(struct server *s, struct port *p) { agent_behind(p->config->kind)->prepare(s, p); }

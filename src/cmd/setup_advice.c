@@ -65,7 +65,7 @@ static void print_clients(const struct setup *s)
         const struct service_fact *fact = service_fact((enum service_kind)k);
         const struct config_port *port = fact->announced ? port_of(s, (enum service_kind)k) : NULL;
         if (!port) continue;
-        printf("  %-9s %-12s %.*s port %u, %s\n", fact->name[0] == 'p' ? "incoming" : "outgoing", fact->name,
+        printf("  %-9s %-12s %.*s port %u, %s\n", fact->name[0] == 's' ? "outgoing" : "incoming", fact->name,
                STR_FMT(s->hostname), port->address.port, fact->tls ? "TLS" : "STARTTLS");
     }
     if (s->fingerprint[0])
