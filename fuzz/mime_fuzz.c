@@ -6,6 +6,7 @@
 #include "proto/mime/decode.h"
 #include "proto/mime/derive.h"
 #include "proto/mime/test_tree.h"
+#include "proto/mime/text.h"
 
 static void must(bool what)
 {
@@ -17,6 +18,31 @@ static struct mime_letter *in_pieces(struct arena *a, struct str s, size_t step)
     struct mime_parser *p = mime_parser_new(a);
     for (; s.n; s = str_skip(s, step)) mime_parser_feed(p, str_head(s, step));
     return mime_parser_end(p);
+}
+
+/* What a letter says, for searching: lines that say the same when they are folded again. */
+struct heard {
+    struct arena *a;
+    struct text_reader *again;
+};
+
+static bool hear(void *arg, enum text_place place, struct str text)
+{
+    struct heard *h = arg;
+    must(text.n > 0 && text.p[text.n - 1] == '\n' && utf8_valid(text));
+    if (place == TEXT_FIELD) must(str_find(text, S(": ")) < text.n);
+    for (struct str line; text.n;) {
+        str_cut(text, '\n', &line, &text);
+        must(str_eq(text_folded(h->again, h->a, line), line));
+    }
+    return true;
+}
+
+static struct str read_letter(void *arg, uint64_t at, size_t n)
+{
+    const struct str *s = arg;
+    must(at <= s->n && n <= s->n - at);
+    return str_sub(*s, at, at + n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -45,14 +71,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mime_part *root;
     struct mime_envelope envelope;
     must(mime_structure_read(a, d.structure, &root) == 0 && mime_envelope_read(a, d.envelope, &envelope) == 0);
-    must(mime_put_imap_envelope(imap, d.envelope) == 0 && mime_put_imap_bodystructure(imap, d.structure, true) == 0);
+    must(mime_put_imap_envelope(imap, d.envelope, false) == 0 &&
+         mime_put_imap_bodystructure(imap, d.structure, true, true) == 0);
     must(utf8_valid(d.preview) && utf8_count(d.preview) <= LIMIT_PREVIEW && utf8_valid(d.subject));
     must(!memchr(imap->p, 0, imap->n));
+    struct heard h = {a, text_reader_new(a)};
+    struct text_letter searched = {.root = root, .read = read_letter, .arg = &s};
+    text_of(text_reader_new(a), &searched, TEXT_FIELD | TEXT_PART | TEXT_BODY, hear, &h);
     buf_clear(imap);
-    (void)mime_put_imap_bodystructure(imap, s, true); /* any bytes as a blob */
+    (void)mime_put_imap_bodystructure(imap, s, true, true); /* any bytes as a blob */
     (void)mime_structure_read(a, s, &root);
     (void)mime_envelope_read(a, s, &envelope);
-    (void)mime_put_imap_envelope(imap, s);
+    (void)mime_put_imap_envelope(imap, s, false);
     buf_clear(text);
     mime_html_text(s, 1 << 20, text);
     must(utf8_valid(buf_str(text)));

@@ -12,7 +12,7 @@ BUILD = pathlib.Path(os.environ["PENNY_BUILD"])
 PROGRAM = os.environ["PENNY"]
 LOAD = BUILD / "tests" / "smtp_load"
 SIZE = 10240
-QUICK = False  # set by ./run
+QUICK, LETTERS, PEERS = False, None, None  # set by ./run
 
 
 def load(port, sessions, messages, to, *options, size=SIZE):

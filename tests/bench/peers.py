@@ -132,7 +132,7 @@ class Penny(Server):
     def __init__(self, program, accounts, config=""):
         super().__init__("penny")
         self.program, self.accounts, self.more = program, accounts, config
-        self.ports = {kind: free_port() for kind in ("submissions", "lmtp", "pop3")}
+        self.ports = {kind: free_port() for kind in ("submissions", "lmtp", "pop3", "pop3s", "imap", "imaps")}
         self.ports["smtp"] = self.port
 
     def penny(self, *args, password=False):
@@ -241,21 +241,30 @@ class Postfix(Server):
 
 
 class Dovecot(Server):
-    """LMTP into Maildir or sdbox."""
+    """LMTP into Maildir, sdbox or mdbox; POP3 and IMAP when they are among the protocols. Any password will do."""
 
-    def __init__(self, layout="maildir"):
+    LOCATIONS = {"maildir": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox", "mdbox": "mdbox:~/mdbox"}
+
+    def __init__(self, layout="maildir", protocols=("lmtp",), config=""):
         super().__init__("dovecot")
-        self.layout = layout
+        self.layout, self.more = layout, config
+        self.ports = {kind: free_port() for kind in protocols if kind != "lmtp"}
+        self.ports["lmtp"] = self.port
 
     def start(self):
         self.mail = self.folder / "mail"
         self.mail.mkdir()
         user = "mail"
         os.chown(self.mail, pwd.getpwnam(user).pw_uid, grp.getgrnam(user).gr_gid)
-        location = "maildir:~/Maildir" if self.layout == "maildir" else "sdbox:~/sdbox"
+        location = self.LOCATIONS[self.layout]
+        listeners = "".join(f"service {kind}-login {{\n  process_limit = 2000\n  inet_listener {kind} {{\n    address = 127.0.0.1\n    port = {port}\n  }}\n"
+                            f"  inet_listener {kind}s {{\n    port = 0\n  }}\n}}\n" for kind, port in self.ports.items() if kind != "lmtp")
         conf = self.folder / "dovecot.conf"
         conf.write_text(f"""
-protocols = lmtp
+protocols = {' '.join(self.ports)}
+disable_plaintext_auth = no
+default_internal_user = dovecot
+mail_max_userip_connections = 0
 base_dir = {self.folder}/run
 state_dir = {self.folder}/state
 log_path = {self.folder}/log
@@ -281,7 +290,7 @@ service stats {{
     mode = 0666
   }}
 }}
-""")
+{listeners}{self.more}""")
         self.spawn("/usr/sbin/dovecot", "-F", "-c", conf, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_port(self.port)
 

@@ -27,7 +27,7 @@ def test_its_lines_work(tmp_path):
             lines.append(line)
         (tmp_path / "LETTER").write_text("From: bob@example.org\nSubject: by curl\n\nhello\n")
         commands = [line.strip() for line in lines if line.startswith(("  swaks", "  curl", "  echo", "  /"))]
-        assert len(commands) == 10
+        assert len(commands) == 11
         for command in (re.sub(r"/  +\(and.*", "/3", c) for c in commands):
             r = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
             assert r.returncode == 0, f"{command}\n{r.stdout}{r.stderr}"

@@ -110,7 +110,7 @@ def test_no_password_without_a_terminal(tmp_path):
     (["nodots", "--hostname", "mail.example.org"], 65),
     (["example.org", "--hostname", "[192.0.2.1]"], 65),
     (["example.org", "--hostname", "mail.example.org", "--account", "a b@@c"], 65),
-    (["example.org", "--hostname", "mail.example.org", "--listen", "imaps=*:993"], 64),
+    (["example.org", "--hostname", "mail.example.org", "--listen", "https=*:443"], 64),
     (["example.org", "--hostname", "mail.example.org", "--listen", "smtp=example.org:25"], 64),
     (["example.org", "--hostname", "mail.example.org", "--lisen", "x"], 64),
 ])

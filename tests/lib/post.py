@@ -80,7 +80,7 @@ class Penny:
     """A server of our own in a throwaway folder: setup, more accounts, serve. listen: more settings for every listen block; at: "address:port" of
     some of the services, the others get a free port of 127.0.0.1 each."""
 
-    KINDS = ("smtp", "submission", "submissions", "lmtp", "pop3", "pop3s")
+    KINDS = ("smtp", "submission", "submissions", "lmtp", "pop3", "pop3s", "imap", "imaps")
 
     def __init__(self, accounts=("alice@example.org", "bob@example.org"), config="", dns=None, listen="", at=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="penny-"))
@@ -114,6 +114,12 @@ class Penny:
     @property
     def certificate(self):
         return re.search(r'certificate\s*=\s*"([^"]+)"', self.config.read_text()).group(1)
+
+    def certify(self, host):
+        """Another certificate, for programs that compare its name with the one they called."""
+        certificate, key = re.search(r'certificate\s*=\s*"([^"]+)"\s*key\s*=\s*"([^"]+)"', self.config.read_text()).groups()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={host}", "-addext",
+                        f"subjectAltName=DNS:{host}", "-keyout", key, "-out", certificate], check=True, capture_output=True)
 
     def start(self):
         self.log = open(self.folder / "log", "ab")

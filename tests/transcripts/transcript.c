@@ -12,6 +12,7 @@ enum kind { SEND, EXPECT, EXPECT_END, SYNC, WAIT, HANG_UP };
 struct step {
     enum kind kind;
     int line;        /* of the file */
+    int who;         /* which connection, 0 or 1 */
     struct str text; /* SEND: bytes; EXPECT: pattern */
     int64_t span;    /* WAIT */
 };
@@ -28,7 +29,7 @@ struct script {
     size_t longest; /* bytes sent between two syncs at most */
 };
 
-enum { CUTS = 1000 }; /* at most tried of one file */
+enum { CUTS = 1000, CONNECTIONS = 2 };
 enum mode { LOCK_STEP, PIPELINED, BYTEWISE, CUT };
 static const char *const mode_names[] = {"in lock step", "pipelined", "byte by byte", "cut in two"};
 
@@ -81,13 +82,15 @@ static void read_option(struct script *t, struct str text, int number)
 
 static void read_line(struct script *t, struct str line, int number)
 {
-    struct step s = {.line = number};
+    struct step s = {.line = number, .who = t->n ? t->steps[t->n - 1].who : 0};
     uint64_t seconds;
     if (line.n == 0 || line.p[0] == '#') return;
     if (str_starts(line, S("@ "))) {
         read_option(t, str_skip(line, 2), number);
         return;
     }
+    if (str_starts(line, S("2"))) s.who = 1, line = str_skip(line, 1);
+    else if (ch_alpha(line.p[0]) && (str_starts(str_skip(line, 1), S(":")))) s.who = 0;
     if (str_starts(line, S("C: "))) s.kind = SEND, s.text = unescape(t->arena, str_skip(line, 3), S("\r\n"));
     else if (str_eq(line, S("C:"))) s.kind = SEND, s.text = S("\r\n");
     else if (str_starts(line, S("c: "))) s.kind = SEND, s.text = unescape(t->arena, str_skip(line, 3), S(""));
@@ -119,8 +122,8 @@ static struct script *parse_script(struct arena *a, const char *path, struct str
     }
     size_t sent = 0;
     for (size_t i = 0; i < t->n; i++) {
+        if (ends_group(t->steps[i].kind) || (i && t->steps[i].who != t->steps[i - 1].who)) sent = 0;
         if (t->steps[i].kind == SEND) sent += t->steps[i].text.n;
-        if (ends_group(t->steps[i].kind)) sent = 0;
         if (sent > t->longest) t->longest = sent;
     }
     return t;
@@ -144,8 +147,12 @@ struct play {
     const struct transcript_rig *rig;
     enum mode mode;
     size_t cut; /* CUT: bytes of each first write */
-    struct stream *client, *server;
+    struct side {
+        struct play *play;
+        struct stream *client, *server;
+    } sides[CONNECTIONS];
     struct arena *arena;
+    int begun;     /* connections */
     int over;      /* fibers that ended */
     bool stopped;  /* this run has gone wrong */
     bool failed;   /* one has */
@@ -173,16 +180,17 @@ static FIBER void hear(struct play *p, const struct step *s)
 {
     struct str line;
     if (p->stopped) return;
-    stream_deadline(p->client, loop_now() + HOURS(5));
-    int e = stream_line(p->client, 1 << 16, &line);
+    struct stream *client = p->sides[s->who].client;
+    stream_deadline(client, loop_now() + HOURS(5));
+    int e = stream_line(client, 1 << 16, &line);
     if (s->kind == EXPECT_END ? e == ERR_EOF : e == 0 && matches(s->text, line)) return;
     complain(p, s, e ? "error: " : "", e ? str_c(err_name(e)) : line);
 }
 
-static FIBER void put(struct play *p, struct str bytes) /* a server may have gone: what we hear will tell */
+static FIBER void put(struct stream *client, struct str bytes) /* a server may have gone: what we hear will tell */
 {
-    if (bytes.n == 0 || stream_write(p->client, bytes)) return;
-    stream_flush(p->client);
+    if (bytes.n == 0 || stream_write(client, bytes)) return;
+    stream_flush(client);
 }
 
 /* Sends steps [from, to) as the mode has it. */
@@ -194,7 +202,7 @@ static FIBER void send_group(struct play *p, size_t from, size_t to)
     struct str rest = buf_str(&all);
     size_t n = p->mode == BYTEWISE ? 1 : p->mode == CUT ? p->cut : rest.n;
     while (rest.n) {
-        put(p, str_head(rest, n));
+        put(p->sides[p->script->steps[from].who].client, str_head(rest, n));
         rest = str_skip(rest, n);
         if (rest.n) fiber_sleep(50); /* everybody else runs until nothing is left to do */
         if (p->mode != BYTEWISE) n = rest.n;
@@ -208,29 +216,51 @@ static FIBER void play_group(struct play *p, size_t from, size_t to)
     if (p->mode != LOCK_STEP) send_group(p, from, to);
     for (size_t i = from; i < to; i++) {
         if (steps[i].kind == EXPECT || steps[i].kind == EXPECT_END) hear(p, &steps[i]);
-        else if (p->mode == LOCK_STEP) put(p, steps[i].text);
+        else if (p->mode == LOCK_STEP) put(p->sides[steps[i].who].client, steps[i].text);
     }
+}
+
+static FIBER void server_fiber(void *arg)
+{
+    struct side *side = arg;
+    struct play *p = side->play;
+    stream_set_peer(side->server, p->script->client);
+    p->rig->serve(side->server, p->rig->arg);
+    p->over++;
+}
+
+static FIBER void connect_side(struct play *p, int who)
+{
+    struct side *side = &p->sides[who];
+    if (side->client) return;
+    side->play = p;
+    stream_pair(p->arena, 1 << 17, &side->client, &side->server);
+    p->begun++;
+    loop_spawn(loop_self(), server_fiber, side);
+}
+
+/* Where the group that begins at a step ends. */
+static size_t group_end(const struct script *t, size_t from)
+{
+    size_t to = from;
+    while (to < t->n && !ends_group(t->steps[to].kind) && t->steps[to].who == t->steps[from].who) to++;
+    return to;
 }
 
 static FIBER void client_fiber(void *arg)
 {
     struct play *p = arg;
     const struct script *t = p->script;
-    for (size_t from = 0, to; from < t->n; from = to + 1) {
-        for (to = from; to < t->n && !ends_group(t->steps[to].kind);) to++;
+    for (size_t from = 0, to; from < t->n; from = to) {
+        connect_side(p, t->steps[from].who);
+        to = group_end(t, from);
         play_group(p, from, to);
         if (to == t->n || t->steps[to].kind == HANG_UP) break;
         if (t->steps[to].kind == WAIT) fiber_sleep(t->steps[to].span);
+        if (ends_group(t->steps[to].kind)) to++;
     }
-    stream_abort(p->client);
-    p->over++;
-}
-
-static FIBER void server_fiber(void *arg)
-{
-    struct play *p = arg;
-    stream_set_peer(p->server, p->script->client);
-    p->rig->serve(p->server, p->rig->arg);
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (p->sides[i].client) stream_abort(p->sides[i].client);
     p->over++;
 }
 
@@ -246,13 +276,12 @@ static void play_in_sim(struct sim *sim, void *arg)
         if (!p->rig->option || !p->rig->option(p->rig->arg, name, str_trim(rest))) bad_script(t, 0, "unknown setting");
     }
     p->arena = arena_new(NULL, 0);
-    p->over = 0;
+    p->over = p->begun = 0;
     p->stopped = false;
-    stream_pair(p->arena, 1 << 17, &p->client, &p->server);
-    loop_spawn(l, server_fiber, p);
+    memset(p->sides, 0, sizeof p->sides);
     loop_spawn(l, client_fiber, p);
     sim_run(sim, FOREVER);
-    if (p->over != 2 && !p->stopped) {
+    if (p->over != p->begun + 1 && !p->stopped) {
         fprintf(stderr, "%s (%s): a side never ended\n", t->path, mode_names[p->mode]);
         p->failed = true;
     }
@@ -267,7 +296,7 @@ static bool play(const struct script *t, const struct transcript_rig *rig)
     for (p.mode = LOCK_STEP; p.mode <= (t->whole ? PIPELINED : BYTEWISE) && !p.failed; p.mode++)
         sim_twice(5, play_in_sim, &p);
     p.mode = CUT;
-    size_t stride = t->longest / CUTS + 1;
+    size_t stride = t->longest / (size_t)(rig->cuts ? rig->cuts : CUTS) + 1;
     for (p.cut = 1; !t->whole && p.cut < t->longest && !p.failed; p.cut += stride) {
         struct sim *sim = sim_new(p.cut);
         play_in_sim(sim, &p);

@@ -10,6 +10,8 @@
  *   c: text          the same without CRLF behind it
  *   S: pattern       the server's next line; * stands for anything
  *   S:end            the server closes the connection
+ *   2C: 2c: 2S: 2S:end   the same on a second connection, which is made when it is first named; with each change from
+ *                    one to the other everything asked for has been heard
  *   --               the client must have heard all before it goes on (as after STARTTLS)
  *   wait SECONDS     and then waits
  *   hang up          the client goes away
@@ -31,6 +33,7 @@ struct transcript_rig {
     /* Before each run, in its world: everything as new. After it. end may be NULL. */
     void (*begin)(struct world *w, void *arg);
     void (*end)(void *arg);
+    int cuts; /* places where a file is cut at most, evenly; 0 = 1000 */
     /* A setting; false: there is none of that name. May be NULL. */
     bool (*option)(void *arg, struct str name, struct str value);
     void *arg;
