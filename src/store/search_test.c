@@ -320,10 +320,11 @@ static const char **random_questions(struct testing *t)
             buf_lit(b, "'");
             size_t from = b->n;
             put_words(t, b, 1 + below(t, 2));
-            b->n -= below(t, 3); /* parts of words, and of characters */
+            size_t less = below(t, 3); /* parts of words, and of characters */
+            b->n = b->n > from + less ? b->n - less : from;
             for (size_t at = from; at < b->n; at++)
                 if (b->p[at] == '\'') b->p[at] = ' '; /* it would end the text */
-            if (b->p[b->n - 1] == '\'') buf_lit(b, "zo");
+            if (b->n == from) buf_lit(b, "zo");
             buf_lit(b, "'");
             if (not ) buf_lit(b, ".");
         }

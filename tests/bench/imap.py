@@ -10,7 +10,7 @@ import time
 
 import corpus
 import measure
-from peers import Dovecot, Penny, free_port
+from peers import Dovecot, Penny
 
 ACCOUNT = "r@sink.test"
 TUNED = """
@@ -116,7 +116,7 @@ class PennyMailbox(Penny):
     def __init__(self, letters, file):
         super().__init__(measure.PROGRAM, [ACCOUNT, "append1@sink.test", "append10@sink.test"])
         self.label, self.letters, self.file = "penny", letters, file
-        self.imap = self.ports["imap"] = free_port()
+        self.imap = self.ports["imap"]
 
     def begin(self):
         self.start()

@@ -5,7 +5,7 @@ import post
 import pytest
 
 GOOD = 'hostname = "mail.example.org"\ndata = "data"\n'
-LISTEN = 'listen "smtp" { address = {"127.0.0.1:2525"} }\n'
+LISTEN = f'listen "smtp" {{ address = {{"127.0.0.1:{post.free_port()}"}} }}\n'
 
 WRONG = [  # after GOOD, so the first line is 3
     ('hostnam = "x"', '3: no setting "hostnam" (did you mean "hostname"?)'),

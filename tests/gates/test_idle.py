@@ -29,7 +29,8 @@ def settled(server):
     return last
 
 
-@pytest.mark.parametrize("kind,session,most", [("pop3", idle.pop3, 20), ("pop3s", idle.pop3, 40)], ids=["pop3", "pop3s"])
+@pytest.mark.parametrize("kind,session,most", [("pop3", idle.pop3, 20), ("pop3s", idle.pop3, 40), ("imap", idle.imap_idle, 20), ("imaps", idle.imap_idle, 40)],
+                         ids=["pop3", "pop3s", "imap-idle", "imaps-idle"])
 def test_an_idle_connection(kind, session, most):
     account = "bob@example.org"
     server = post.Penny(accounts=[account], config='plaintext_auth = {"127.0.0.1"}\nlog { level = "warn" }')
