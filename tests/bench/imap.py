@@ -1,7 +1,7 @@
 """One connection, big mailboxes: what IMAP's commands take, beside Dovecot with Maildir and with mdbox, on the same letters.
 
 Every time is from a command's first byte to its tagged response's last, medians of three unless only the first can be measured. "Nothing cached":
-the server has just started, Dovecot without its index files (Maildir) and its cache of headers."""
+the server has just started, Dovecot without its index files (Maildir) and its cache of headers, and the kernel keeps no page of any file."""
 import json
 import socket
 import statistics
@@ -108,6 +108,7 @@ class DovecotMailbox(Dovecot):
         if cold:
             for f in self.mail.rglob(INDEX_FILES[self.layout]):
                 f.unlink()
+        measure.forget_files(cold)
         self.spawn("/usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         measure_ready(self.imap)
 
@@ -124,7 +125,10 @@ class PennyMailbox(Penny):
         print(f"penny took {self.letters} letters in {r['seconds']:.1f} s, {r['rate']:.0f} a second", flush=True)
 
     def restart(self, cold=True):
-        super().restart()
+        self.process.terminate()
+        self.process.wait(60)
+        measure.forget_files(cold)
+        self.serve()
 
 
 def measure_ready(port):

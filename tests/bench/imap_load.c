@@ -6,6 +6,7 @@
  * One thread per client, blocking sockets, so it costs the same whatever it drives. A corpus is letters one after the
  * other, each behind a line with its length. Prints one line of JSON. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
@@ -129,6 +130,8 @@ static void *run(void *arg)
         bool good =
             l->login ? sign_in(l, &c) && say(&c, "z LOGOUT\r\n") && await(&c, "z") : append(l, &c, l->letters[i]);
         if (!good) {
+            fprintf(stderr, "imap_load: %s %d failed, after \"%.*s\" (errno: %s)\n", l->login ? "login" : "letter", i,
+                    (int)c.have, c.in, strerror(errno));
             atomic_fetch_add(&l->failed, 1);
             break;
         }
