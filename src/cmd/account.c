@@ -44,6 +44,7 @@ static int add(struct program *p, int argc, char **argv)
     struct password_source source = {0};
     bool no_password = false;
     const char *name = NULL, *quota = NULL;
+    int64_t letters = 0;
     struct words w;
     const struct arg options[] = {
         {"--password-stdin", 0, ARG_FLAG, &source.from_stdin},
@@ -51,6 +52,7 @@ static int add(struct program *p, int argc, char **argv)
         {"--no-password", 0, ARG_FLAG, &no_password},
         {"--name", 0, ARG_TEXT, &name},
         {"--quota", 0, ARG_TEXT, &quota},
+        {"--quota-letters", 0, ARG_NUMBER, &letters},
         {0},
     };
     int code = program_words(p, argc, argv, options, 1, 1, &w);
@@ -63,6 +65,7 @@ static int add(struct program *p, int argc, char **argv)
     json_put_str(&q.json, "address", str_c(w.v[0]));
     if (name) json_put_str(&q.json, "name", str_c(name));
     json_put_int(&q.json, "quota", bytes);
+    json_put_int(&q.json, "quota_letters", letters);
     q.said = "added";
     return no_password ? ask_run(&q) : ask_with_password(&q, &source, w.v[0]);
 }
@@ -85,8 +88,14 @@ static int password(struct program *p, int argc, char **argv)
 static int list(struct program *p, int argc, char **argv)
 {
     static const struct column columns[] = {
-        {"address", "account", COLUMN_TEXT}, {"used", "used", COLUMN_BYTES}, {"quota", "quota", COLUMN_BYTES},
-        {"name", "name", COLUMN_TEXT},       {"disabled", "disabled", COLUMN_FLAG}, {0},
+        {"address", "account", COLUMN_TEXT},
+        {"used", "used", COLUMN_BYTES},
+        {"quota", "quota", COLUMN_BYTES},
+        {"letters", "letters", COLUMN_NUMBER},
+        {"quota_letters", "of at most", COLUMN_NUMBER},
+        {"name", "name", COLUMN_TEXT},
+        {"disabled", "disabled", COLUMN_FLAG},
+        {0},
     };
     struct words w;
     int code = program_words(p, argc, argv, NULL, 0, 0, &w);
@@ -116,18 +125,34 @@ static int set_disabled(struct program *p, int argc, char **argv, bool disabled)
 static int disable(struct program *p, int argc, char **argv) { return set_disabled(p, argc, argv, true); }
 static int enable(struct program *p, int argc, char **argv) { return set_disabled(p, argc, argv, false); }
 
+static int letters_of(const char *text, int64_t *out, struct error *e)
+{
+    uint64_t n;
+    if (!str_to_u64(str_c(text), INT64_MAX, &n))
+        return error_set(e, ERR_SYNTAX, "\"%s\" is no number of letters", text);
+    *out = (int64_t)n;
+    return 0;
+}
+
 static int quota(struct program *p, int argc, char **argv)
 {
     struct words w;
-    int64_t bytes = 0;
+    int64_t bytes = 0, number = 0;
     struct error e;
-    int code = program_words(p, argc, argv, NULL, 2, 2, &w);
+    const char *letters = NULL;
+    const struct arg options[] = {{"--letters", 0, ARG_TEXT, &letters}, {0}};
+    int code = program_words(p, argc, argv, options, 1, 2, &w);
     if (code) return code;
-    if (strcmp(w.v[1], "none") != 0 && args_size(w.v[1], &bytes, &e) != 0) return program_usage(p, &e);
+    const char *size = w.n > 1 ? w.v[1] : NULL;
+    int bad = !size && !letters ? error_set(&e, ERR_SYNTAX, "how much?") : 0;
+    if (!bad && size && strcmp(size, "none") != 0) bad = args_size(size, &bytes, &e);
+    if (!bad && letters && strcmp(letters, "none") != 0) bad = letters_of(letters, &number, &e);
+    if (bad) return program_usage(p, &e);
     struct ask q;
     ask_begin(&q, p, "account.change");
     json_put_str(&q.json, "address", str_c(w.v[0]));
-    json_put_int(&q.json, "quota", bytes);
+    if (size) json_put_int(&q.json, "quota", bytes);
+    if (letters) json_put_int(&q.json, "quota_letters", number);
     q.said = "changed";
     return ask_run(&q);
 }

@@ -17,10 +17,13 @@ static FIBER int credential_of(const struct admin *admin, const json_t *request,
 
 static FIBER int add(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
-    struct new_account n = {.name = request_text(request, "name"), .quota_bytes = request_int(request, "quota", 0)};
+    struct new_account n = {.name = request_text(request, "name"),
+                            .quota_bytes = request_int(request, "quota", 0),
+                            .quota_count = request_int(request, "quota_letters", 0)};
     int64_t id = 0;
     int error = admin_address(a, request_text(request, "address"), &n.shown, &n.key, e);
-    if (!error && n.quota_bytes < 0) error = error_set(e, ERR_SYNTAX, "a quota cannot be negative");
+    if (!error && (n.quota_bytes < 0 || n.quota_count < 0))
+        error = error_set(e, ERR_SYNTAX, "a quota cannot be negative");
     if (!error) error = credential_of(admin, request, a, &n.credential, e);
     if (!error) error = store_account_add(admin->store, &n, &id, e);
     if (error) return error;
@@ -54,14 +57,14 @@ static FIBER int password(const struct admin *admin, const json_t *request, stru
 
 static FIBER int change(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
-    int64_t id, quota = request_int(request, "quota", -1);
+    int64_t id, quota = request_int(request, "quota", -1), letters = request_int(request, "quota_letters", -1);
     bool has_disabled = json_is_boolean(json_object_get(request, "disabled")),
          disabled = request_bool(request, "disabled");
     struct str name = request_text(request, "name");
     int error = admin_account(admin, request, a, &id, e);
     if (error) return error;
     return store_account_change(admin->store, id, has_disabled ? &disabled : NULL, quota >= 0 ? &quota : NULL,
-                                str_is_none(name) ? NULL : &name, e);
+                                letters >= 0 ? &letters : NULL, str_is_none(name) ? NULL : &name, e);
 }
 
 static FIBER int remove_account(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
@@ -107,6 +110,8 @@ static void put_facts(struct json *j, const struct listing *l, const struct dire
     json_put_bool(j, "disabled", account->disabled);
     json_put_int(j, "quota", account->quota_bytes);
     json_put_int(j, "used", directory_used_bytes(l->directory, account->id));
+    json_put_int(j, "quota_letters", account->quota_count);
+    json_put_int(j, "letters", directory_used_count(l->directory, account->id));
     json_put_id(j, "id", account->id);
 }
 

@@ -101,6 +101,19 @@ static FIBER int put_acl(const struct admin *admin, struct answer *a, int64_t ac
     return 0;
 }
 
+/* Of the whole account; quotas 0: none. */
+static FIBER int put_quota(const struct admin *admin, int64_t account, struct json *j, struct error *e)
+{
+    struct quota q;
+    int error = store_quota(admin->store, account, &q, e);
+    if (error) return error;
+    json_put_int(j, "account_bytes", q.used_bytes);
+    json_put_int(j, "account_quota", q.limit_bytes);
+    json_put_int(j, "account_letters", q.used_count);
+    json_put_int(j, "account_quota_letters", q.limit_count);
+    return 0;
+}
+
 static FIBER int show(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
     int64_t account;
@@ -113,7 +126,8 @@ static FIBER int show(const struct admin *admin, const json_t *request, struct a
     json_put_int(j, "uid_validity", m.uid_validity);
     json_put_int(j, "uid_next", m.uid_next);
     json_put_int(j, "highest_modseq", (int64_t)m.highest_modseq);
-    error = put_acl(admin, a, account, &m, j, e);
+    error = put_quota(admin, account, j, e);
+    if (!error) error = put_acl(admin, a, account, &m, j, e);
     if (!error) answer_send(a);
     return error;
 }

@@ -12,9 +12,11 @@ const struct command commands[] = {
      "add DOMAIN [--alias-of DOMAIN] | list | show DOMAIN | catch-all DOMAIN (TARGET | --none) | remove DOMAIN",
      "the domains whose mail we take", "penny-domain"},
     {"account", command_account,
-     "add ADDRESS [--password-stdin | --generate | --no-password] [--name NAME] [--quota SIZE] | list | show ADDRESS | "
+     "add ADDRESS [--password-stdin | --generate | --no-password] [--name NAME] [--quota SIZE] "
+     "[--quota-letters NUMBER] | list | show ADDRESS | "
      "password ADDRESS [--password-stdin | --generate] | disable ADDRESS | enable ADDRESS | "
-     "quota ADDRESS (SIZE | none) | grant ACCOUNT ADDRESS | revoke ACCOUNT ADDRESS | remove ADDRESS",
+     "quota ADDRESS [SIZE | none] [--letters NUMBER | --letters none] | grant ACCOUNT ADDRESS | "
+     "revoke ACCOUNT ADDRESS | remove ADDRESS",
      "the people whose mail we keep", "penny-account"},
     {"mailbox", command_mailbox,
      "list ACCOUNT | show ACCOUNT MAILBOX | create ACCOUNT MAILBOX [--use drafts|sent|junk|trash|archive] | "

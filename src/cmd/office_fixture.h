@@ -71,9 +71,9 @@ static int64_t office_new_id(void *agent) { return store_new_id(((struct office_
 static struct resolver *office_resolver(void *office) { return ((struct office *)office)->resolver; }
 static FIBER void office_serve(struct stream *s, void *service) { smtp_serve(s, service); }
 
-static void office_account(struct office *o, const char *address, const char *password, int64_t quota)
+static void office_account(struct office *o, const char *address, const char *password, int64_t quota, int64_t letters)
 {
-    struct new_account n = {.quota_bytes = quota};
+    struct new_account n = {.quota_bytes = quota, .quota_count = letters};
     struct error e = {0};
     int64_t id;
     assert_int_equal(address_parse(o->arena, str_c(address), &n.shown), 0);
@@ -99,9 +99,10 @@ static FIBER void office_people(void *arg)
     struct error e = {0};
     assert_int_equal(store_domain_add(o->store, S("example.org"), STR_NONE, &e), 0);
     assert_int_equal(store_domain_add(o->store, S("mail.example.org"), STR_NONE, &e), 0);
-    office_account(o, "alice@example.org", "secret of alice", 0);
-    office_account(o, "bob@example.org", NULL, 0);
-    office_account(o, "small@example.org", NULL, 10000);
+    office_account(o, "alice@example.org", "secret of alice", 0, 0);
+    office_account(o, "bob@example.org", NULL, 0, 0);
+    office_account(o, "small@example.org", NULL, 10000, 0);
+    office_account(o, "few@example.org", NULL, 0, 10);
     office_alias(o, "team@example.org", "bob@example.org");
     office_alias(o, "team@example.org", "alice@example.org");
     office_alias(o, "away@example.org", "friend@elsewhere.example");

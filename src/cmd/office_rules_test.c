@@ -182,7 +182,7 @@ static FIBER void disable_alice_later(void *office)
     struct error e = {0};
     bool yes = true;
     fiber_sleep(SECONDS(30));
-    if (store_account_change(o->store, account_id(o, "alice@example.org"), &yes, NULL, NULL, &e) != 0) abort();
+    if (store_account_change(o->store, account_id(o, "alice@example.org"), &yes, NULL, NULL, NULL, &e) != 0) abort();
 }
 
 /* Who is disabled sends nothing more, also in a session that is open already. */

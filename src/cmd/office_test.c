@@ -163,6 +163,18 @@ static void quota(struct office *o)
                 "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<small@example.org>\nS: 552 5.2.2\n" QUIT);
 }
 
+/* Eleven letters are one with ten percent of grace. */
+static void quota_of_letters(struct office *o)
+{
+    for (int i = 0; i < 11; i++)
+        office_talk(o, stranger_ip, 25,
+                    HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<few@example.org>\nS: 250\nC: DATA\n"
+                          "S: 354\nC: Subject: x\nC: \nC: y\nC: .\nS: 250\n" QUIT);
+    office_talk(o, stranger_ip, 25,
+                HELLO "C: MAIL FROM:<a@sender.example>\nS: 250\nC: RCPT TO:<few@example.org>\nS: 552 5.2.2\n"
+                      "C: RCPT TO:<few+x@example.org>\nS: 552 5.2.2\nC: RCPT TO:<bob@example.org>\nS: 250\n" QUIT);
+}
+
 static void refusals_are_counted(struct office *o)
 {
     mono_us took = office_talk(o, friend_ip, 25,
@@ -404,6 +416,7 @@ TEST(letter_of_many_parts)
 TEST(one_copy_for_one_address)
 TEST(what_is_removed)
 TEST(quota)
+TEST(quota_of_letters)
 TEST(refusals_are_counted)
 TEST(guessing_recipients_is_slow)
 TEST(expn)
@@ -429,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_one_copy_for_one_address),
         cmocka_unit_test(test_what_is_removed),
         cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_quota_of_letters),
         cmocka_unit_test(test_refusals_are_counted),
         cmocka_unit_test(test_guessing_recipients_is_slow),
         cmocka_unit_test(test_expn),

@@ -43,15 +43,18 @@ static void fixture_account(struct directory *d, struct arena *a, struct str res
 {
     struct address key = fixture_key(a, str_word(&rest));
     struct directory_account account = {.id = id, .key = key, .shown = key, .inbox = id * 100};
-    uint64_t used = 0;
+    uint64_t used = 0, letters = 0;
     for (struct str word; (word = str_word(&rest)).n;) {
         uint64_t quota;
         if (str_eq(word, S("disabled"))) account.disabled = true;
         else if (str_eq(word, S("quota")) && str_to_u64(str_word(&rest), INT64_MAX, &quota))
             account.quota_bytes = (int64_t)quota;
+        else if (str_eq(word, S("quota-letters")) && str_to_u64(str_word(&rest), INT64_MAX, &quota))
+            account.quota_count = (int64_t)quota;
         else if (str_eq(word, S("used"))) str_to_u64(str_word(&rest), INT64_MAX, &used);
+        else if (str_eq(word, S("letters"))) str_to_u64(str_word(&rest), INT64_MAX, &letters);
     }
-    directory_set_account(d, &account, &key, 1, (int64_t)used);
+    directory_set_account(d, &account, &key, 1, (int64_t)used, (int64_t)letters);
 }
 
 static void fixture_alias(struct directory *d, struct arena *a, struct str rest, int64_t id)
@@ -82,7 +85,7 @@ static void fixture_grant(struct directory *d, struct arena *a, struct str rest)
     for (size_t i = 0; i < account->n_grants; i++) grants[i] = account->grants[i];
     grants[changed.n_grants++] = fixture_key(a, str_word(&rest));
     changed.grants = grants;
-    directory_set_account(d, &changed, &account->key, 1, -1);
+    directory_set_account(d, &changed, &account->key, 1, -1, -1);
 }
 
 static void fixture_route(struct directory *d, struct str rest, bool by_sender)

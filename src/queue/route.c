@@ -162,14 +162,22 @@ static int64_t copies(const struct route *r, const struct route_target *target)
     return n;
 }
 
+/* What a limit leaves with grace, for new mail alone; 0: any. */
+static int64_t room(int64_t limit, int64_t used)
+{
+    int64_t grace = limit / 100 * LIMIT_QUOTA_GRACE_PERCENT + limit % 100 * LIMIT_QUOTA_GRACE_PERCENT / 100;
+    return limit ? limit + grace - used : INT64_MAX;
+}
+
 static bool has_room(const struct directory *d, const struct route *r, int64_t size)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct directory_account *account = r->targets[i].account;
-        if (!account || account->quota_bytes == 0) return true;
-        int64_t grace = account->quota_bytes / 100 * LIMIT_QUOTA_GRACE_PERCENT;
-        int64_t room = account->quota_bytes + grace - directory_used_bytes(d, account->id);
-        if (room >= 0 && size <= room / copies(r, &r->targets[i])) return true;
+        if (!account) return true;
+        int64_t bytes = room(account->quota_bytes, directory_used_bytes(d, account->id)),
+                letters = room(account->quota_count, directory_used_count(d, account->id)),
+                n = copies(r, &r->targets[i]);
+        if (bytes >= 0 && size <= bytes / n && n <= letters) return true;
     }
     return r->n == 0;
 }

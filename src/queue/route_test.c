@@ -15,6 +15,8 @@ static const char town[] = "domain example.org\n"
                            "account off@example.org disabled\n"
                            "account full@example.org quota 1000 used 1090\n"
                            "account over@example.org quota 1000 used 1200\n"
+                           "account many@example.org quota-letters 25 letters 26\n"
+                           "account crowded@example.org quota-letters 25 letters 27 quota 1000 used 1\n"
                            "account jürgen@example.org\n"
                            "catch caught.example -> alice@example.org\n"
                            "alias postmaster@mail.example.org -> alice@example.org\n"
@@ -74,6 +76,9 @@ static const struct {
     {"full@example.org", "full@example.org", 10},
     {"full@example.org", "552 5.2.2", 11},
     {"over@example.org", "552 5.2.2", -1},
+    {"many@example.org", "many@example.org", -1}, /* ten percent of 25 are two */
+    {"crowded@example.org", "552 5.2.2", -1},
+    {"crowded@example.org", "552 5.2.2", 10},
     {"fullteam@example.org", "over@example.org alice@example.org", 5000},
 };
 
@@ -484,6 +489,17 @@ static void test_room_for_several(void **state)
     assert_str(shown(a, &r), S("552 5.2.2"));
     ask(a, d, "some@example.org", "", 10000, NULL, &r); /* somebody has room */
     assert_int_equal(r.refusal.code, 0);
+    directory_unref(d);
+    d = directory_fixture(a, "domain example.org\n"
+                             "account few@example.org quota-letters 10 letters 9\n" /* room for 2 */
+                             "alias three@example.org -> few@example.org few+x@example.org few+y@example.org\n");
+    ask(a, d, "few@example.org", "", -1, NULL, &first);
+    ask(a, d, "few+a@example.org", "", -1, &first, &second);
+    assert_int_equal(second.refusal.code, 0);
+    ask(a, d, "few+b@example.org", "", -1, &second, &r);
+    assert_str(shown(a, &r), S("552 5.2.2"));
+    ask(a, d, "three@example.org", "", -1, NULL, &r);
+    assert_str(shown(a, &r), S("552 5.2.2"));
     directory_unref(d);
     arena_free(a);
 }

@@ -216,6 +216,7 @@ static int insert_account(struct store *s, const struct directory_account *a, co
     q_bytes(&q, a->name);
     q_int(&q, now);
     q_int(&q, a->quota_bytes);
+    q_int(&q, a->quota_count);
     q_int(&q, FIRST_MAILBOXES);
     q_int(&q, uid_validity + FIRST_MAILBOXES);
     q_int(&q, a->inbox);
@@ -262,12 +263,13 @@ static int run_account_add(struct store *s, void *args, struct error *e)
                                   .shown = {n->shown.local, domain->shown},
                                   .name = n->name,
                                   .quota_bytes = n->quota_bytes,
+                                  .quota_count = n->quota_count,
                                   .inbox = store_new_id(s),
                                   .credentials = &c,
                                   .n_credentials = c.password_hash.n || c.scram.n};
     int r = insert_account(s, &a, domain, e);
     if (r) return r;
-    directory_set_account(dir, &a, &a.key, 1, 0);
+    directory_set_account(dir, &a, &a.key, 1, 0, 0);
     add->id = a.id;
     return 0;
 }
@@ -276,7 +278,7 @@ struct account_change {
     int64_t account;
     const struct credential_data *credential;
     const bool *disabled;
-    const int64_t *quota_bytes;
+    const int64_t *quota_bytes, *quota_count;
     const struct str *name;
 };
 
@@ -306,7 +308,7 @@ static int run_password(struct store *s, void *args, struct error *e)
     if (r) return r;
     a.credentials = &fresh;
     a.n_credentials = 1;
-    directory_set_account(writer_directory(s), &a, keys, n, -1);
+    directory_set_account(writer_directory(s), &a, keys, n, -1, -1);
     return 0;
 }
 
@@ -320,14 +322,16 @@ static int run_change(struct store *s, void *args, struct error *e)
     if (r) return r;
     if (c->disabled) a.disabled = *c->disabled;
     if (c->quota_bytes) a.quota_bytes = *c->quota_bytes;
+    if (c->quota_count) a.quota_count = *c->quota_count;
     if (c->name) a.name = *c->name;
     struct query q = db_query(s->writer.db, SQL_ACCOUNT_CHANGE);
     q_int(&q, a.disabled);
     q_int(&q, a.quota_bytes);
+    q_int(&q, a.quota_count);
     q_bytes(&q, a.name);
     q_int(&q, a.id);
     r = q_run(&q, e);
-    if (!r) directory_set_account(writer_directory(s), &a, keys, n, -1);
+    if (!r) directory_set_account(writer_directory(s), &a, keys, n, -1, -1);
     return r;
 }
 
@@ -411,9 +415,9 @@ FIBER int store_account_password(struct store *s, int64_t account, const struct 
 }
 
 FIBER int store_account_change(struct store *s, int64_t account, const bool *disabled, const int64_t *quota_bytes,
-                               const struct str *name, struct error *e)
+                               const int64_t *quota_count, const struct str *name, struct error *e)
 {
-    struct account_change c = {account, NULL, disabled, quota_bytes, name};
+    struct account_change c = {account, NULL, disabled, quota_bytes, quota_count, name};
     return store_job(s, &change_job, &c, 0, e);
 }
 

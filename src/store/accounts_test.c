@@ -34,7 +34,7 @@ static FIBER void domains_and_accounts(void *arg)
     const struct directory *before = store_directory(s);
     bool disabled = true;
     int64_t quota = 1000;
-    ok(store_account_change(s, t->account, &disabled, &quota, NULL, &e), &e);
+    ok(store_account_change(s, t->account, &disabled, &quota, NULL, NULL, &e), &e);
     ok(store_account_password(s, t->account, &(struct credential_data){S("$y$other"), S("scram")}, &e), &e);
     ok(store_domain_catch_all(s, S("example.org"), at("bob", "example.org"), &e), &e);
     const struct directory *now = store_directory(s);

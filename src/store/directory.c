@@ -24,7 +24,7 @@ struct domain_node {
 };
 struct used { /* how much an account holds: shared by its nodes */
     _Atomic int refs;
-    _Atomic int64_t bytes;
+    _Atomic int64_t bytes, count;
 };
 struct account_node {
     struct node node;
@@ -382,7 +382,7 @@ static void put_address(struct directory *d, struct account_node *account, struc
 }
 
 void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys,
-                           size_t n_keys, int64_t used_bytes)
+                           size_t n_keys, int64_t used_bytes, int64_t used_count)
 {
     struct account_node *n = account_node_new(what, keys, n_keys), *former = account_get(d, what->id);
     if (former) {
@@ -393,6 +393,7 @@ void directory_set_account(struct directory *d, const struct directory_account *
         n->used->refs = 1;
     }
     if (used_bytes >= 0) atomic_store(&n->used->bytes, used_bytes);
+    if (used_count >= 0) atomic_store(&n->used->count, used_count);
     for (size_t i = 0; i < n_keys; i++) put_address(d, n, n->keys[i]);
     table_set(d, ACCOUNTS, &n->node);
 }
@@ -435,10 +436,18 @@ int64_t directory_used_bytes(const struct directory *d, int64_t account)
     return n ? atomic_load(&n->used->bytes) : 0;
 }
 
-void directory_set_used_bytes(const struct directory *d, int64_t account, int64_t bytes)
+int64_t directory_used_count(const struct directory *d, int64_t account)
 {
     struct account_node *n = account_get(d, account);
-    if (n) atomic_store(&n->used->bytes, bytes);
+    return n ? atomic_load(&n->used->count) : 0;
+}
+
+void directory_set_used(const struct directory *d, int64_t account, int64_t bytes, int64_t count)
+{
+    struct account_node *n = account_get(d, account);
+    if (!n) return;
+    atomic_store(&n->used->bytes, bytes);
+    atomic_store(&n->used->count, count);
 }
 
 /* ---- aliases ---- */

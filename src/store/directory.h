@@ -32,6 +32,7 @@ struct directory_account {
     struct str name;
     bool disabled;
     int64_t quota_bytes; /* 0 none */
+    int64_t quota_count; /* letters; 0 none */
     int64_t inbox;       /* mailbox id */
     const struct directory_credential *credentials;
     size_t n_credentials;
@@ -78,8 +79,9 @@ bool directory_may_send_as(const struct directory *d, int64_t account, struct ad
 /* Was the account granted this very address? */
 bool directory_is_granted(const struct directory_account *a, struct address key);
 
-/* How much the account's mailboxes hold now; lags behind commits by nothing. Any thread. */
+/* What of its quotas the account has used now; lags behind commits by nothing. Any thread. */
 int64_t directory_used_bytes(const struct directory *d, int64_t account);
+int64_t directory_used_count(const struct directory *d, int64_t account);
 
 /* Visiting everything, in order of key, for listings. */
 void directory_each_domain(const struct directory *d, void (*fn)(const struct directory_domain *, void *), void *arg);

@@ -18,9 +18,10 @@ struct directory *directory_copy(const struct directory *d);
  * domain is looked up by `alias_of_key` (empty: none). */
 void directory_set_domain(struct directory *d, const struct directory_domain *what, struct str alias_of_key);
 void directory_drop_domain(struct directory *d, struct str key);
-/* keys: all its addresses. used_bytes is shared by all snapshots that know the account; -1 keeps what it was. */
+/* keys: all its addresses. What is used is shared by all snapshots that know the account;
+ * -1 keeps what it was. */
 void directory_set_account(struct directory *d, const struct directory_account *what, const struct address *keys,
-                           size_t n_keys, int64_t used_bytes);
+                           size_t n_keys, int64_t used_bytes, int64_t used_count);
 void directory_drop_account(struct directory *d, int64_t id);
 /* row: of its address row, remembered for later statements. */
 void directory_set_alias(struct directory *d, const struct directory_alias *what, int64_t row);
@@ -33,7 +34,7 @@ void directory_set_destination(struct directory *d, const struct directory_desti
 
 int64_t directory_alias_row(const struct directory_alias *a);
 size_t directory_account_keys(const struct directory_account *a, const struct address **keys);
-void directory_set_used_bytes(const struct directory *d, int64_t account, int64_t bytes);
+void directory_set_used(const struct directory *d, int64_t account, int64_t bytes, int64_t count);
 size_t directory_count_domains(const struct directory *d);
 size_t directory_count_routes(const struct directory *d);
 size_t directory_count_destinations(const struct directory *d);

@@ -19,7 +19,7 @@ static void set_account(struct directory *d, int64_t id, const char *local, int6
 {
     struct address a = {str_c(local), S("example.org")};
     struct directory_account account = {.id = id, .key = a, .shown = a, .name = S("Somebody"), .inbox = id + 1};
-    directory_set_account(d, &account, &a, 1, used);
+    directory_set_account(d, &account, &a, 1, used, used / 100);
 }
 
 static const struct directory_account *find(const struct directory *d, const char *local)
@@ -53,6 +53,7 @@ static void test_snapshots(void **state)
     assert_int_equal(directory_account_by_id(one, 10)->inbox, 11);
     assert_null(directory_account_by_id(two, 10));
     assert_int_equal(directory_used_bytes(one, 10), 500);
+    assert_int_equal(directory_used_count(one, 10), 5);
     assert_int_equal(directory_used_bytes(two, 10), 0);
     assert_int_equal(directory_domain(two, S("alias.example"))->alias_of->catch_all.local.n, 3); /* aliases follow */
     assert_int_equal(directory_domain(one, S("alias.example"))->alias_of->catch_all.local.n, 0);
@@ -65,8 +66,9 @@ static void test_snapshots(void **state)
 
     struct directory *three = directory_copy(two);
     set_account(three, 20, "eve", -1); /* changed: used bytes are shared */
-    directory_set_used_bytes(three, 20, 77);
+    directory_set_used(three, 20, 77, 7);
     assert_int_equal(directory_used_bytes(two, 20), 77);
+    assert_int_equal(directory_used_count(two, 20), 7);
     directory_unref(two);
     assert_int_equal(directory_used_bytes(three, 20), 77);
     directory_unref(three);

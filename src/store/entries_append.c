@@ -70,7 +70,7 @@ static int run_append(struct store *s, void *args, struct error *e)
     right_set rights;
     int r = entries_rows(s, a->who, a->mailbox, RIGHT_INSERT, &rights, &m, &account, e);
     if (!r && a->replaced) r = take_replaced(s, a, e);
-    if (!r) r = quota_check(s, account, size_of(ap), e);
+    if (!r) r = quota_check(s, account, size_of(ap), (int64_t)a->n, e);
     for (size_t i = 0; !r && i < a->n; i++) r = append_one(s, ap, i, m, flags_allowed(rights), e);
     if (!r) a->uid_validity = m->uid_validity;
     return r;

@@ -10,6 +10,7 @@ enum { COPY_ENTRIES = 10000, COPY_CHUNKS = COPY_ENTRIES / CHUNK_ENTRIES * 4 };
 struct copy {
     struct copying *c;
     int64_t who;
+    bool back;             /* taking back what failed: there was room before */
     uint32_t from, next;   /* chunk to begin with, and where the next piece begins */
     bool more;
     uint64_t limit;        /* of the source's UIDs: those it had at the beginning; 0: not known */
@@ -130,7 +131,7 @@ static int run_copy(struct store *s, void *args, struct error *e)
     c->c->uid_validity = p->to->uid_validity;
     r = gather_all(s, c, p, e);
     bool stays = c->c->move && p->from_account == p->to_account;
-    if (!r && !stays) r = quota_check(s, p->to_account, p->bytes, e);
+    if (!r && !stays && !c->back) r = quota_check(s, p->to_account, p->bytes, (int64_t)p->n, e);
     uid first = (uid)p->to->uid_next;
     for (size_t i = 0; !r && i < p->n; i++) r = make_one(s, c, p, p->v[i], e);
     c->n = p->n;
@@ -150,7 +151,7 @@ static FIBER void take_back(struct store *s, struct arena *a, struct copying *c)
         return;
     }
     struct copying back = {.from = c->to, .to = c->from, .uids = &c->made, .move = true};
-    struct copy b = {.c = &back, .who = PRINCIPAL_ADMIN, .source = GATHERED, .made = GATHERED};
+    struct copy b = {.c = &back, .who = PRINCIPAL_ADMIN, .back = true, .source = GATHERED, .made = GATHERED};
     do {
         if (store_job(s, &copy_job, &b, 0, NULL)) break;
         b.from = b.next;
@@ -163,6 +164,8 @@ FIBER int store_copy(struct store *s, struct arena *a, struct copying *c, struct
 {
     struct copy p = {.c = c, .who = c->who, .source = GATHERED, .made = GATHERED};
     int r;
+    c->source = c->made = (struct uid_set){0}; /* what an earlier one made is not this one's to take back */
+    c->n = 0;
     do {
         r = store_job(s, &copy_job, &p, 0, e);
         if (r) break;

@@ -58,8 +58,8 @@ int burial_end(struct store *s, struct burial *b, struct error *e);
 int entries_rows(struct store *s, int64_t who, int64_t mailbox, right_set needed, right_set *rights,
                  struct mailbox_row **m, struct account_row **a, struct error *e);
 flag_set flags_allowed(right_set rights); /* RFC 4314 §2.1: s, t and w */
-/* ERR_CONFLICT when the account cannot hold so many bytes more (RFC 9208 §4.3). */
-int quota_check(struct store *s, const struct account_row *a, int64_t more, struct error *e);
+/* ERR_CONFLICT when the account cannot hold so many bytes or letters more (RFC 9208 §4.3). */
+int quota_check(struct store *s, const struct account_row *a, int64_t bytes, int64_t letters, struct error *e);
 /* Notes that UIDs came by COPY just now. */
 int arrival_put(struct store *s, int64_t mailbox, uid first, uid last, struct error *e);
 

@@ -122,13 +122,18 @@ flag_set flags_allowed(right_set rights)
     return allowed;
 }
 
-int quota_check(struct store *s, const struct account_row *a, int64_t more, struct error *e)
+int quota_check(struct store *s, const struct account_row *a, int64_t bytes, int64_t letters, struct error *e)
 {
     const struct directory *d = s->writer.directory ? s->writer.directory : s->directory;
     const struct directory_account *account = directory_account_by_id(d, a->id);
-    if (more <= 0 || !account || account->quota_bytes == 0) return 0;
-    if (a->used_bytes + more <= account->quota_bytes) return 0;
-    return error_set(e, ERR_CONFLICT, "the account's quota of %lld bytes is used up", (long long)account->quota_bytes);
+    if (letters <= 0 || !account) return 0;
+    if (account->quota_bytes && a->used_bytes + bytes > account->quota_bytes)
+        return error_set(e, ERR_CONFLICT, "the account's quota of %lld bytes is used up",
+                         (long long)account->quota_bytes);
+    if (account->quota_count && a->used_count + letters > account->quota_count)
+        return error_set(e, ERR_CONFLICT, "the account's quota of %lld letters is used up",
+                         (long long)account->quota_count);
+    return 0;
 }
 
 int arrival_put(struct store *s, int64_t mailbox, uid first, uid last, struct error *e)

@@ -347,13 +347,29 @@ static FIBER void copying_to_others(void *arg)
     int64_t quota = v[0].size * 7;
     assert_sound(t);
     /* her quota has room for one more */
-    ok(store_account_change(t->store, w.ann, NULL, &quota, NULL, &e), &e);
+    ok(store_account_change(t->store, w.ann, NULL, &quota, NULL, NULL, &e), &e);
     c = (struct copying){.who = w.ann, .from = w.ann_inbox, .to = w.ann_inbox, .uids = &all};
     assert_int_equal(copy(t, &c), ERR_CONFLICT);
     c.move = true; /* takes no more room */
     assert_int_equal(copy(t, &c), 0);
     assert_string_equal(shown(t, &c.made), "7:12");
     (void)gone;
+    assert_sound(t);
+    /* and so has a quota of letters */
+    int64_t none = 0, letters = 7;
+    ok(store_account_change(t->store, w.ann, NULL, &none, &letters, NULL, &e), &e);
+    c.move = false;
+    c.uids = &(struct uid_set){&(struct uid_range){7, 8}, 1, 1};
+    assert_int_equal(copy(t, &c), ERR_CONFLICT);
+    c.uids = &(struct uid_set){&(struct uid_range){7, 7}, 1, 1};
+    assert_int_equal(copy(t, &c), 0);
+    assert_int_equal(copy(t, &c), ERR_CONFLICT);
+    c = (struct copying){.who = t->account, .from = t->inbox, .to = w.ann_inbox, .uids = &all, .move = true};
+    ok(letter_accept(t, S("Subject: y\r\n\r\ny\r\n"), 0, NULL, &e), &e);
+    assert_int_equal(copy(t, &c), ERR_CONFLICT);
+    struct quota q;
+    ok(store_quota(t->store, w.ann, &q, &e), &e);
+    assert_true(q.used_count == 7 && q.limit_count == 7 && q.limit_bytes == 0);
     assert_sound(t);
 }
 
@@ -414,13 +430,33 @@ static FIBER void appending(void *arg)
     assert_string_equal(state_of(t, w.archive), "1\\Draft; 1, 1 unseen, 0 deleted, next 2");
     /* quota */
     int64_t quota = 1;
-    ok(store_account_change(t->store, t->account, NULL, &quota, NULL, &e), &e);
+    ok(store_account_change(t->store, t->account, NULL, &quota, NULL, NULL, &e), &e);
     a = (struct appending){.who = t->account, .mailbox = t->inbox, .letters = v, .n = 1};
     fill(t, &v[0], &facts[0], "Subject: too much\r\n\r\n");
     assert_int_equal(store_append(t->store, &a, &e), ERR_CONFLICT);
     a.who = w.ann;
     assert_int_equal(store_append(t->store, &a, &e), ERR_NOT_FOUND);
     assert_int_equal(store_stats(t->store).messages, 3);
+    assert_sound(t);
+    /* a quota of letters: all of them or none, and one that replaces another takes no more room */
+    int64_t none = 0, letters = 4;
+    ok(store_account_change(t->store, t->account, NULL, &none, &letters, NULL, &e), &e);
+    a = (struct appending){.who = t->account, .mailbox = t->inbox, .letters = v, .n = 2};
+    v[1] = (struct new_letter){0};
+    fill(t, &v[0], &facts[0], "Subject: four\r\n\r\n");
+    fill(t, &v[1], &facts[1], "Subject: five\r\n\r\n");
+    assert_int_equal(store_append(t->store, &a, &e), ERR_CONFLICT);
+    a.n = 1;
+    fill(t, &v[0], &facts[0], "Subject: four\r\n\r\n");
+    ok(store_append(t->store, &a, &e), &e);
+    a.replaced = v[0].uid;
+    a.replaced_in = t->inbox;
+    fill(t, &v[0], &facts[0], "Subject: four and better\r\n\r\n");
+    ok(store_append(t->store, &a, &e), &e);
+    a.replaced = 0;
+    fill(t, &v[0], &facts[0], "Subject: five\r\n\r\n");
+    assert_int_equal(store_append(t->store, &a, &e), ERR_CONFLICT);
+    assert_int_equal(store_stats(t->store).messages, 4);
     assert_sound(t);
 }
 

@@ -18,7 +18,7 @@ static void set_grants(struct store *s, const struct directory_account *a, const
     size_t n_keys = directory_account_keys(a, &keys);
     changed.grants = grants;
     changed.n_grants = n;
-    directory_set_account(writer_directory(s), &changed, keys, n_keys, -1);
+    directory_set_account(writer_directory(s), &changed, keys, n_keys, -1, -1);
 }
 
 static int run_row(struct store *s, enum sql sql, const struct grant_request *g, struct error *e)

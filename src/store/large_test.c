@@ -168,7 +168,7 @@ static FIBER void taken_back(struct testing *t)
     size_t n;
     int64_t ann = add_account(t, "ann"), inbox, quota = 11000 * 10500;
     inbox = directory_account_by_id(store_directory_in(t->arena, t->store), ann)->inbox;
-    ok(store_account_change(t->store, ann, NULL, &quota, NULL, &e), &e);
+    ok(store_account_change(t->store, ann, NULL, &quota, NULL, NULL, &e), &e);
     ok(store_mailbox_by_use(t->store, t->arena, t->account, USE_ARCHIVE, &archive, &e), &e);
     ok(store_acl_change(t->store, ann, inbox, t->account, ACL_SET, RIGHT_LOOKUP | RIGHT_INSERT, &e), &e);
     struct uid_set all = {0};

@@ -145,6 +145,7 @@ static int load_accounts(struct loading *l, struct address_row *rows, size_t n, 
                                       .name = q_get(&accounts.q, 1),
                                       .disabled = q_get_int(&accounts.q, 2) != 0,
                                       .quota_bytes = q_get_int(&accounts.q, 3),
+                                      .quota_count = q_get_int(&accounts.q, 6),
                                       .inbox = q_get_int(&accounts.q, 5)};
         while (at < n && rows[at].principal < a.id) at++;
         size_t first = at;
@@ -157,7 +158,9 @@ static int load_accounts(struct loading *l, struct address_row *rows, size_t n, 
         }
         r = load_credentials(l, &credentials, &a, e);
         if (!r) r = load_grants(l, &grants, &a, e);
-        if (!r) directory_set_account(l->directory, &a, keys, at - first, q_get_int(&accounts.q, 4));
+        if (!r)
+            directory_set_account(l->directory, &a, keys, at - first, q_get_int(&accounts.q, 4),
+                                  q_get_int(&accounts.q, 7));
     }
     q_end(&credentials.q);
     q_end(&grants.q);

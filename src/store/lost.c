@@ -348,7 +348,7 @@ static int put_back(struct store *s, struct undeleting *u, const struct wanted *
     q_int(&q, w->email);
     int r = q_one_int(&q, &entry.size, e);
     if (r) return r == ERR_NOT_FOUND ? 0 : r;
-    r = quota_check(s, a, entry.size, e);
+    r = quota_check(s, a, entry.size, 1, e);
     if (r) return r;
     r = rows_mailbox(s, u->into ? u->into : w->mailbox, &m, e);
     if (r == ERR_NOT_FOUND && !u->into) r = rows_mailbox(s, a->inbox, &m, e);

@@ -273,8 +273,10 @@ static int read_quota(struct store *s, struct db *db, void *arg, struct error *e
     q_int(&q, u->account);
     int r = q_row(&q, e);
     if (r <= 0) return r < 0 ? r : error_set(e, ERR_NOT_FOUND, "there is no such account");
-    u->quota =
-        (struct quota){.used_bytes = q_get_int(&q, 0), .used_count = q_get_int(&q, 1), .limit_bytes = q_get_int(&q, 2)};
+    u->quota = (struct quota){.used_bytes = q_get_int(&q, 0),
+                              .used_count = q_get_int(&q, 1),
+                              .limit_bytes = q_get_int(&q, 2),
+                              .limit_count = q_get_int(&q, 3)};
     q_end(&q);
     return 0;
 }

@@ -282,10 +282,10 @@ static FIBER void whose(void *arg)
     assert_int_equal(store_acl_change(store, s.bob, s.work, 99, ACL_SET, L, &e), ERR_NOT_FOUND);
     /* who is disabled has none, owner or not; who is removed leaves none behind */
     bool yes = true, no = false;
-    ok(store_account_change(store, s.eve, &yes, NULL, NULL, &e), &e);
+    ok(store_account_change(store, s.eve, &yes, NULL, NULL, NULL, &e), &e);
     assert_int_equal(store_rights(store, s.eve, s.work), 0);
     assert_int_equal(store_rights(store, s.eve, s.own), 0);
-    ok(store_account_change(store, s.eve, &no, NULL, NULL, &e), &e);
+    ok(store_account_change(store, s.eve, &no, NULL, NULL, NULL, &e), &e);
     give(&s, s.work, R);
     ok(store_account_remove(store, s.eve, &e), &e);
     assert_int_equal(store_rights(store, s.eve, s.work), 0);

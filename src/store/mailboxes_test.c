@@ -423,7 +423,7 @@ static FIBER void undelete_and_quota(void *arg)
     struct mailbox m = find(t, "INBOX");
     ok(expunge_letters(t, t->inbox, &(struct uid_set){&(struct uid_range){1, 4}, 1, 1}, &gone, &e), &e);
     int64_t quota = m.bytes / 2;
-    ok(store_account_change(t->store, t->account, NULL, &quota, NULL, &e), &e);
+    ok(store_account_change(t->store, t->account, NULL, &quota, NULL, NULL, &e), &e);
     struct lost_letter *v = lost(t, 0, 10, &n);
     assert_int_equal(n, 4);
     assert_int_equal(store_undelete(t->store, t->account, v, n, 0, &back, &e), ERR_CONFLICT);
@@ -431,6 +431,9 @@ static FIBER void undelete_and_quota(void *arg)
     assert_int_equal(n, 4); /* all or nothing */
     ok(store_undelete(t->store, t->account, v, 2, 0, &back, &e), &e);
     assert_int_equal(back, 2);
+    int64_t none = 0, letters = 2;
+    ok(store_account_change(t->store, t->account, NULL, &none, &letters, NULL, &e), &e);
+    assert_int_equal(store_undelete(t->store, t->account, v + 2, 1, 0, &back, &e), ERR_CONFLICT);
     v[2].email = 7; /* a letter that is not there */
     ok(store_undelete(t->store, t->account, v + 2, 1, 0, &back, &e), &e);
     assert_int_equal(back, 0);

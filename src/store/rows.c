@@ -379,7 +379,7 @@ void rows_committed(struct store *s)
 {
     struct rows *r = &s->writer.rows;
     for (struct account_row *a = r->dirty_accounts; a; a = a->next_dirty) {
-        if (a->dirty) directory_set_used_bytes(s->directory, a->id, a->used_bytes);
+        if (a->dirty) directory_set_used(s->directory, a->id, a->used_bytes, a->used_count);
         if (a->submitted) publish_submission(s, a);
         a->dirty = a->submitted = false;
     }

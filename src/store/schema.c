@@ -124,7 +124,13 @@ static const char *const format_3[] = {
     NULL,
 };
 
-const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}, {3, format_3}};
+/* Quotas of letters. */
+static const char *const format_4[] = {
+    "ALTER TABLE principal ADD COLUMN quota_count INT DEFAULT 0", /* letters; 0: any number */
+    NULL,
+};
+
+const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}, {3, format_3}, {4, format_4}};
 
 /* ---- the engines' words ---- */
 

@@ -52,7 +52,7 @@ const char *const sql_text[SQL_ALL] = {
 
     [SQL_DOMAINS] = "SELECT id, name, alias_of, catch_all_local, catch_all_domain FROM domain ORDER BY id",
     [SQL_ACCOUNTS] =
-        "SELECT id, name, disabled, quota, used_bytes, inbox FROM principal "
+        "SELECT id, name, disabled, quota, used_bytes, inbox, quota_count, used_count FROM principal "
         "WHERE kind = 1 AND removed_at = 0 ORDER BY id",
     [SQL_ADDRESSES] = "SELECT a.id, a.local_key, a.local_shown, d.name, a.kind, a.principal, a.may_send "
                       "FROM address a JOIN domain d ON d.id = a.domain ORDER BY a.id",
@@ -68,9 +68,11 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_DOMAIN_CATCH_ALL] = "UPDATE domain SET catch_all_local = $1, catch_all_domain = $2 WHERE id = $3",
 
     [SQL_ACCOUNT_INSERT] =
-        "INSERT INTO principal (id, tenant, kind, name, disabled, removed_at, created_at, quota, used_bytes, "
-        "used_count, modseq, uid_validity, inbox) VALUES ($1, 1, 1, $2, 0, 0, $3, $4, 0, 0, $5, $6, $7)",
-    [SQL_ACCOUNT_CHANGE] = "UPDATE principal SET disabled = $1, quota = $2, name = $3 WHERE id = $4",
+        "INSERT INTO principal (id, tenant, kind, name, disabled, removed_at, created_at, quota, quota_count, "
+        "used_bytes, used_count, modseq, uid_validity, inbox) "
+        "VALUES ($1, 1, 1, $2, 0, 0, $3, $4, $5, 0, 0, $6, $7, $8)",
+    [SQL_ACCOUNT_CHANGE] =
+        "UPDATE principal SET disabled = $1, quota = $2, quota_count = $3, name = $4 WHERE id = $5",
     [SQL_ACCOUNT_REMOVE] = "UPDATE principal SET removed_at = $1 WHERE id = $2",
     [SQL_ADDRESS_INSERT] = "INSERT INTO address (id, domain, local_key, local_shown, kind, principal, may_send) "
                            "VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -179,7 +181,8 @@ const char *const sql_text[SQL_ALL] = {
                          "ON CONFLICT (mailbox, owner, name) DO UPDATE SET value = excluded.value",
     [SQL_METADATA_DELETE] = "DELETE FROM metadata WHERE mailbox = $1 AND owner = $2 AND name = $3",
     [SQL_METADATA_OF_OWNER_DELETE] = "DELETE FROM metadata WHERE owner = $1",
-    [SQL_ACCOUNT_USES] = "SELECT used_bytes, used_count, quota FROM principal WHERE id = $1 AND removed_at = 0",
+    [SQL_ACCOUNT_USES] =
+        "SELECT used_bytes, used_count, quota, quota_count FROM principal WHERE id = $1 AND removed_at = 0",
 
     /* what was expunged, the newest first */
     [SQL_TOMBSTONES_BACK] = "SELECT modseq, object, part, at, packed FROM tombstone "

@@ -62,6 +62,7 @@ struct new_account {
         struct str scram;         /* packed scram_keys */
     } credential;
     int64_t quota_bytes; /* 0 = none */
+    int64_t quota_count; /* letters; 0 = none */
 };
 /* The account with INBOX, Drafts, Sent, Junk, Trash, Archive (RFC 6154). ERR_NOT_FOUND: domain is not hosted;
  * ERR_EXISTS. */
@@ -69,7 +70,7 @@ FIBER int store_account_add(struct store *s, const struct new_account *n, int64_
 FIBER int store_account_password(struct store *s, int64_t account, const struct credential_data *c, struct error *e);
 /* NULL: as it is */
 FIBER int store_account_change(struct store *s, int64_t account, const bool *disabled, const int64_t *quota_bytes,
-                               const struct str *name, struct error *e);
+                               const int64_t *quota_count, const struct str *name, struct error *e);
 /* ERR_CONFLICT: last target of postmaster */
 FIBER int store_account_remove(struct store *s, int64_t account, struct error *e);
 

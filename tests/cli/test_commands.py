@@ -73,6 +73,14 @@ def test_accounts(office):
     assert not running or logs_in(office, "ada.l@example.org", "chalk")
     office.penny("account", "quota", "ada.l@example.org", "none")
     assert rows(office, "account", "show", "ada.l@example.org")["quota"] == 0
+    office.penny("account", "quota", "ada.l@example.org", "1G", "--letters", "5000")
+    office.penny("account", "quota", "ada.l@example.org", "--letters=7")
+    ada = rows(office, "account", "show", "ada.l@example.org")
+    assert (ada["quota"], ada["quota_letters"], ada["letters"]) == (1 << 30, 7, 0)
+    inbox = rows(office, "mailbox", "show", "ada.l@example.org", "INBOX")
+    assert (inbox["account_quota"], inbox["account_quota_letters"], inbox["account_letters"]) == (1 << 30, 7, 0)
+    office.penny("account", "quota", "ada.l@example.org", "--letters", "none")
+    assert rows(office, "account", "show", "ada.l@example.org")["quota_letters"] == 0
     made = office.penny("account", "password", "ada.l@example.org", "--generate").stdout
     password = re.search(r"^password: (\S+)$", made, re.M).group(1)
     assert not running or logs_in(office, "ada.l@example.org", password)
@@ -93,6 +101,9 @@ def test_accounts_that_cannot_be(office):
     assert code(office, "account", "add", "ada@example.org", "--password-stdin", input="a\x01b\n") == 65
     assert code(office, "account", "add", "ada@example.org", input="x\n") == 64, "no terminal, no --password-stdin"
     assert code(office, "account", "add", "ada@example.org", "--generate", "--quota", "much") == 64
+    assert code(office, "account", "quota", "bob@example.org") == 64
+    assert code(office, "account", "quota", "bob@example.org", "--letters", "many") == 64
+    assert code(office, "account", "add", "ada@example.org", "--generate", "--quota-letters", "-1") == 64
     assert code(office, "account", "password", "nobody@example.org", "--generate") == 67
     assert code(office, "account", "remove", "nobody@example.org") == 67
     assert code(office, "account", "remove", "alice@example.org") == 69, "the last who reads postmaster"

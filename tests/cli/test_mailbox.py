@@ -137,7 +137,12 @@ def test_over_quota(office, tmp_path):
     assert r.returncode == 69 and "quota" in r.stderr
     n = boxes(office)["INBOX"]["messages"]
     assert 0 < n < 600
-    office.penny("account", "quota", A, "none")
+    office.penny("account", "quota", A, "none", "--letters", str(n + 100))
+    r = office.penny("import", A, tmp_path / "in", check=False)
+    assert r.returncode == 69 and "letters" in r.stderr
+    n = boxes(office)["INBOX"]["messages"]
+    assert n < 600
+    office.penny("account", "quota", A, "--letters", "none")
     assert counted(office.penny("import", A, tmp_path / "in", "--json")) == {"letters": 600 - n, "there": n, "too_large": 0, "mailboxes": 1}
 
 

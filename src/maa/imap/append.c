@@ -76,6 +76,12 @@ static FIBER bool find_replaced(struct appending_now *a, struct imap_done *refus
     return e != NULL;
 }
 
+/* Of a message that replaces another of the same account only the commit knows how much room it needs. */
+static bool needs_room(const struct appending_now *a)
+{
+    return !a->replaced || a->s->selected->shown->account != a->to.account;
+}
+
 /* RFC 9208 §4.3: over quota is said before the message is sent, to clients that ask. */
 static FIBER bool has_room(struct appending_now *a, struct imap_done *refusal)
 {
@@ -90,6 +96,7 @@ static FIBER bool has_room(struct appending_now *a, struct imap_done *refusal)
         *refusal = imap_no(S("LIMIT"), S("too many messages in one command"));
         return false;
     }
+    if (!needs_room(a)) return true;
     int e = store_quota(a->s->service->store, a->to.account, &q, &why);
     if (e) *refusal = imap_refusal(a->s, e, &why);
     else if ((q.limit_bytes && q.used_bytes + a->bytes + (int64_t)size > q.limit_bytes) ||

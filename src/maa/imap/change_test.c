@@ -236,7 +236,7 @@ static FIBER void broken_appends(struct imap_test *t)
     int64_t quota = 2000;
     imap_say(c, "a append inbox {100000+}\r\nSubject: cut");
     imap_bye(c);
-    ok(store_account_change(t->t.store, t->bob, NULL, &quota, NULL, &e), &e);
+    ok(store_account_change(t->t.store, t->bob, NULL, &quota, NULL, NULL, &e), &e);
     c = select_inbox(t);
     imap_ask_for(c, "append inbox {3000}", "NO [OVERQUOTA] *");
     ask_append(c, PIECES("append inbox {}", "A: b\r\n\r\n"), "OK *");
@@ -247,6 +247,37 @@ static FIBER void broken_appends(struct imap_test *t)
     imap_ask(c, "fetch * uid");
     imap_heard(c, "* 1 FETCH (UID 1)");
     imap_ask_for(c, "append inbox {9999999999999999999999}", "BAD *");
+    imap_bye(c);
+}
+
+/* RFC 9208 §5.2: no more letters than that, whoever brings them. */
+static FIBER void too_many_letters(struct imap_test *t)
+{
+    struct error e = {0};
+    int64_t limit = 4;
+    letters(t, 3);
+    ok(store_account_change(t->t.store, t->bob, NULL, NULL, &limit, NULL, &e), &e);
+    struct imap_client *c = select_inbox(t);
+    ask_append(c, PIECES("append Drafts {}", "A: 1\r\n\r\n", " {}", "A: 2\r\n\r\n"), "NO [OVERQUOTA] *");
+    imap_ask_for(c, "copy 1:2 Archive", "NO [OVERQUOTA] *");
+    ask_append(c, PIECES("append inbox {}", "A: b\r\n\r\n"), "OK *");
+    imap_ask_for(c, "append inbox {3000}", "NO [OVERQUOTA] *");
+    imap_ask_for(c, "copy 1 Archive", "NO [OVERQUOTA] *");
+    imap_ask_for(c, "move 1 Archive", "OK *");
+    ask_append(c, PIECES("replace 1 inbox {}", "A: new\r\n\r\n"), "OK *");
+    ask_append(c, PIECES("replace 1 Drafts {}", "A: new\r\n\r\n"), "OK *");
+    assert_said(c, "getquota \"\"", "* QUOTA \"\" (MESSAGE 4 4)\r\n");
+    /* somebody else's letters, too */
+    imap_ask(c, "setacl Archive ann lrsi");
+    imap_letter_in(t, t->ann, 0, S("A: hers\r\n\r\n"), 0);
+    struct imap_client *ann = imap_login(t, "ann");
+    imap_ask(ann, "select inbox");
+    imap_ask_for(ann, "copy 1 Shared/bob@example.org/Archive", "NO [OVERQUOTA] *");
+    imap_ask_for(ann, "move 1 Shared/bob@example.org/Archive", "NO [OVERQUOTA] *");
+    imap_ask_for(ann, "append Shared/bob@example.org/Archive {9}", "NO [OVERQUOTA] *");
+    imap_ask_for(ann, "getquotaroot Shared/bob@example.org/Archive", "OK *");
+    imap_heard(ann, "* QUOTA bob@example.org (MESSAGE 4 4)");
+    imap_bye(ann);
     imap_bye(c);
 }
 
@@ -308,6 +339,7 @@ TEST(moving)
 TEST(expunging)
 TEST(appending)
 TEST(broken_appends)
+TEST(too_many_letters)
 TEST(large_append)
 TEST(replacing)
 
@@ -317,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_storing),      cmocka_unit_test(test_silence),        cmocka_unit_test(test_conditional),
         cmocka_unit_test(test_copying),      cmocka_unit_test(test_copying_many), cmocka_unit_test(test_moving),
         cmocka_unit_test(test_expunging),    cmocka_unit_test(test_appending),    cmocka_unit_test(test_broken_appends),
+        cmocka_unit_test(test_too_many_letters),
         cmocka_unit_test(test_large_append), cmocka_unit_test(test_replacing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,7 @@ static FIBER void quotas(struct imap_test *t)
     imap_letter_in(t, t->bob, 0, S("Subject: one\r\n\r\ntext\r\n"), 0);
     struct imap_client *c = imap_login(t, "bob");
     ask(c, "getquotaroot INBOX", "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (MESSAGE 1 4294967295)\r\n");
-    ok(store_account_change(t->t.store, t->bob, NULL, &limit, NULL, &e), &e);
+    ok(store_account_change(t->t.store, t->bob, NULL, &limit, NULL, NULL, &e), &e);
     ask(c, "getquota \"\"", "* QUOTA \"\" (STORAGE 1 10240 MESSAGE 1 4294967295)\r\n");
     imap_ask_for(c, "getquota x", "NO [NONEXISTENT]*");
     imap_ask_for(c, "getquota ann@example.org", "NO [NONEXISTENT]*");
