@@ -113,7 +113,7 @@ def test_curl(account, server, tmp_path):
     assert curl("INBOX;MAILINDEX=2") == sent[1]
     assert curl("INBOX;UID=3;SECTION=TEXT") == sent[2][sent[2].index(b"\r\n\r\n") + 4:]
     assert curl("INBOX?SUBJECT%20letter-1") == b"* SEARCH 2\r\n"
-    assert curl("INBOX", "-X", "STORE 1 +FLAGS (\\Flagged)").startswith(b"* 1 FETCH (FLAGS (")
+    assert curl("INBOX", "-X", "STORE 1 +FLAGS (\\Flagged)").startswith(b"* 1 FETCH (UID 1 FLAGS (")
     assert b"(\\Flagged" in curl("INBOX", "-X", "FETCH 1 FLAGS")
     new = tmp_path / "new"
     new.write_bytes(post.letter("uploaded", b"from a file\r\n" * 3000))

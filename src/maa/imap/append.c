@@ -248,8 +248,7 @@ static FIBER struct imap_done replaced(struct imap_session *s, struct str code)
     struct buf *b = buf_in(s->cmd, code.n + 64);
     imap_put_condition(b, S("*"), IMAP_OK, code, S("the new one is there"));
     imap_put(s, buf_str(b));
-    imap_sync(s, true);
-    return imap_ok(STR_NONE, S("replaced"));
+    return imap_ok_gone(s, S("replaced")); /* RFC 8508 §4.5 */
 }
 
 static FIBER struct imap_done commit(struct appending_now *a)
@@ -278,7 +277,6 @@ FIBER struct imap_done imap_on_append(struct imap_session *s, struct str so_far)
     int wrong = imap_parse_append_begin(s->cmd, so_far, &a.c);
     a.m = a.c.append.message;
     s->tag = a.c.tag;
-    s->by_uid = a.c.uid;
     if (wrong) return refuse(&a, imap_bad(str_c(a.c.error)));
     if (!begin(&a, &refusal)) return refuse(&a, refusal);
     for (;;) {

@@ -36,25 +36,32 @@ static FIBER void storing(struct imap_test *t)
     letters(t, 4);
     struct imap_client *c = select_inbox(t);
     assert_said(c, "store 1,3 +flags (\\seen $junk)",
-                "* 1 FETCH (FLAGS (\\Seen $Junk))\r\n* 3 FETCH (FLAGS (\\Seen $Junk))\r\n");
+                "* 1 FETCH (UID 1 FLAGS (\\Seen $Junk))\r\n* 3 FETCH (UID 3 FLAGS (\\Seen $Junk))\r\n");
     assert_said(c, "uid store 1:2 flags \\answered",
                 "* 1 FETCH (UID 1 FLAGS (\\Answered))\r\n* 2 FETCH (UID 2 FLAGS (\\Answered))\r\n");
-    assert_said(c, "store 3 -flags ($junk)", "* 3 FETCH (FLAGS (\\Seen))\r\n");
+    assert_said(c, "store 3 -flags ($junk)", "* 3 FETCH (UID 3 FLAGS (\\Seen))\r\n");
     assert_said(c, "store 1:* +flags.silent (\\flagged)", "");
     assert_said(c, "fetch 2:3 flags",
                 "* 2 FETCH (FLAGS (\\Answered \\Flagged))\r\n* 3 FETCH (FLAGS (\\Seen \\Flagged))\r\n");
     imap_ask(c, "store 4 flags (Own other)");
-    imap_heard(c, "* 4 FETCH (FLAGS (Own other))");
+    imap_heard(c, "* 4 FETCH (UID 4 FLAGS (Own other))");
     imap_heard(c, "* OK [PERMANENTFLAGS (*Own other*] *");
     assert_said(c, "store 4 -flags.silent (oWN)", "");
     assert_said(c, "fetch 4 flags", "* 4 FETCH (FLAGS (other))\r\n");
-    assert_said(c, "store 4 flags ()", "* 4 FETCH (FLAGS ())\r\n");
+    assert_said(c, "store 4 flags ()", "* 4 FETCH (UID 4 FLAGS ())\r\n");
     assert_said(c, "uid store 99 +flags (\\seen)", "");
+    /* what was so already is told all the same: RFC 9051 §6.4.6 */
+    assert_said(c, "store 1:2,4 +flags (\\flagged)",
+                "* 4 FETCH (UID 4 FLAGS (\\Flagged))\r\n"
+                "* 1 FETCH (UID 1 FLAGS (\\Answered \\Flagged))\r\n"
+                "* 2 FETCH (UID 2 FLAGS (\\Answered \\Flagged))\r\n");
     imap_ask_for(c, "store 5 +flags (\\seen)", "BAD *");
     imap_ask_for(c, "store 1 +flags (\\strange)", "BAD *");
     for (int i = 0; i < 24; i++) {
         struct str command = arena_printf(c->arena, "store 1 +flags.silent (k%d)", i);
         imap_ask_for(c, arena_cstr(c->arena, command), i < 20 ? "OK *" : "NO [LIMIT] *");
+        if (i == 18) imap_heard(c, "* OK [PERMANENTFLAGS (*k18 \\*)] *");
+        if (i == 19) imap_heard(c, "* OK [PERMANENTFLAGS (*k19)] *"); /* RFC 9051 §7.1 */
     }
     imap_ask(c, "examine inbox");
     imap_ask_for(c, "store 1 +flags (\\seen)", "NO [READ-ONLY] *");
@@ -67,7 +74,7 @@ static FIBER void silence(struct imap_test *t)
     letters(t, 2);
     struct imap_client *c = select_inbox(t), *d = select_inbox(t);
     imap_ask(c, "store 1 +flags (\\flagged)");
-    assert_said(d, "store 1:2 +flags.silent (\\seen)", "* 1 FETCH (FLAGS (\\Seen \\Flagged))\r\n");
+    assert_said(d, "store 1:2 +flags.silent (\\seen)", "* 1 FETCH (UID 1 FLAGS (\\Seen \\Flagged))\r\n");
     imap_bye(c);
     imap_bye(d);
 }
@@ -79,13 +86,16 @@ static FIBER void conditional(struct imap_test *t) /* RFC 7162 §3.1.3 */
     imap_ask(c, "fetch 3 modseq");
     struct str known = number_in(c->said, S("MODSEQ ("));
     imap_ask(c, "store 2 +flags (\\seen)");
-    imap_heard(c, "* 2 FETCH (FLAGS (\\Seen) MODSEQ (*))");
+    imap_heard(c, "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (*))");
     struct str store =
         arena_printf(c->arena, "store 1:3 (unchangedsince %.*s) +flags.silent (\\deleted)", STR_FMT(known));
     imap_ask_for(c, arena_cstr(c->arena, store), "OK [MODIFIED 2] *");
     imap_heard(c, "* 1 FETCH (UID 1 MODSEQ (*))");
     imap_heard(c, "* 3 FETCH (UID 3 MODSEQ (*))");
-    assert_false(imap_said(c, "* 2 *"));
+    imap_heard(c, "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (*))"); /* why it was left alone */
+    /* nothing to change is no reason to be silent: §3.1.3 */
+    imap_ask(c, "store 2 (unchangedsince 1000000) +flags.silent (\\seen)");
+    imap_heard(c, "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (*))");
     store = arena_printf(c->arena, "uid store 1:3 (unchangedsince %.*s) +flags (\\flagged)", STR_FMT(known));
     imap_ask_for(c, arena_cstr(c->arena, store), "OK [MODIFIED 1:3] *");
     imap_ask_for(c, "store 2 (unchangedsince 0) +flags (\\flagged)", "OK [MODIFIED 2] *");
@@ -135,7 +145,7 @@ static FIBER void moving(struct imap_test *t) /* RFC 6851 */
 {
     letters(t, 5);
     struct imap_client *c = select_inbox(t);
-    imap_ask(c, "move 2:3 Archive");
+    imap_ask_for(c, "move 2:3 Archive", "OK [HIGHESTMODSEQ *] *"); /* §4.4 */
     struct str first, rest;
     str_cut(c->said, '\n', &first, &rest);
     assert_true(imap_matches(S("* OK [COPYUID * 2:3 1:2] *"), first));
@@ -312,6 +322,7 @@ static FIBER void replacing(struct imap_test *t) /* RFC 8508 */
     ask_append(c, PIECES("uid replace 3 Drafts {}", "A: new\r\n\r\n"), "OK *");
     imap_heard(c, "* OK [APPENDUID * 1] *");
     imap_heard(c, "* 2 EXPUNGE");
+    assert_true(imap_matches(S("OK [HIGHESTMODSEQ *] *"), c->done)); /* §4.5 */
     ask_append(c, PIECES("uid replace 3 Drafts {}", "A: new\r\n\r\n"), "NO *");
     ask_append(c, PIECES("replace 3 Drafts {}", "A: new\r\n\r\n"), "BAD *");
     ask_append(c, PIECES("replace 1 Nowhere {}", "A: new\r\n\r\n"), "NO [TRYCREATE] *");
@@ -322,6 +333,43 @@ static FIBER void replacing(struct imap_test *t) /* RFC 8508 */
     imap_ask(c, "unselect");
     ask_append(c, PIECES("replace 1 inbox {}", "A: 1\r\n\r\n"), "BAD *");
     imap_bye(c);
+}
+
+/* What goes counts against what comes (RFC 8508 §3.4). */
+static FIBER void replacing_at_quota(struct imap_test *t)
+{
+    struct error e = {0};
+    struct imap_client *c = select_inbox(t);
+    char *long_one = arena_alloc(c->arena, 1501);
+    memset(long_one, 'x', 1500);
+    int64_t quota = 2000;
+    ask_append(c, PIECES("append inbox {}", long_one), "OK *");
+    ok(store_account_change(t->t.store, t->bob, NULL, &quota, NULL, NULL, &e), &e);
+    ask_append(c, PIECES("append inbox {}", long_one), "NO [OVERQUOTA] *");
+    ask_append(c, PIECES("replace 1 inbox {}", long_one), "OK *");
+    char *longer = arena_alloc(c->arena, 2501);
+    memset(longer, 'x', 2500);
+    ask_append(c, PIECES("replace 1 inbox {}", longer), "NO [OVERQUOTA] *");
+    assert_said(c, "fetch 1:* uid", "* 1 FETCH (UID 2)\r\n");
+    imap_bye(c);
+}
+
+/* Where one may put letters but not look (RFC 9051 §6.4.7, §6.3.12), nothing is told of what is there. */
+static FIBER void posting(struct imap_test *t)
+{
+    struct imap_client *bob = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    imap_ask(bob, "setacl Archive ann@example.org i");
+    imap_letter_in(t, t->ann, 0, S("Subject: x\r\n\r\nbody\r\n"), 0);
+    imap_ask(ann, "select inbox");
+    imap_ask_for(ann, "copy 1 Shared/bob@example.org/Archive", "OK copied");
+    ask_append(ann, PIECES("append Shared/bob@example.org/Archive {}", "A: 1\r\n\r\n"), "OK appended");
+    imap_ask(ann, "move 1 Shared/bob@example.org/Archive");
+    assert_false(imap_said(ann, "*COPYUID*"));
+    imap_heard(ann, "* 1 EXPUNGE");
+    imap_ask(bob, "select Archive");
+    imap_heard(bob, "* 3 EXISTS");
+    imap_bye(bob);
+    imap_bye(ann);
 }
 
 #define TEST(name)                        \
@@ -342,15 +390,20 @@ TEST(broken_appends)
 TEST(too_many_letters)
 TEST(large_append)
 TEST(replacing)
+TEST(replacing_at_quota)
+TEST(posting)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_storing),      cmocka_unit_test(test_silence),        cmocka_unit_test(test_conditional),
-        cmocka_unit_test(test_copying),      cmocka_unit_test(test_copying_many), cmocka_unit_test(test_moving),
-        cmocka_unit_test(test_expunging),    cmocka_unit_test(test_appending),    cmocka_unit_test(test_broken_appends),
+        cmocka_unit_test(test_storing),        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_conditional),    cmocka_unit_test(test_copying),
+        cmocka_unit_test(test_copying_many),   cmocka_unit_test(test_moving),
+        cmocka_unit_test(test_expunging),      cmocka_unit_test(test_appending),
+        cmocka_unit_test(test_broken_appends), cmocka_unit_test(test_large_append),
+        cmocka_unit_test(test_replacing),      cmocka_unit_test(test_replacing_at_quota),
+        cmocka_unit_test(test_posting),
         cmocka_unit_test(test_too_many_letters),
-        cmocka_unit_test(test_large_append), cmocka_unit_test(test_replacing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

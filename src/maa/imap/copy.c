@@ -41,8 +41,7 @@ static FIBER struct imap_done moved(struct imap_session *s, struct str code)
     struct buf *b = buf_in(s->cmd, code.n + 64);
     imap_put_condition(b, S("*"), IMAP_OK, code, S("moved"));
     imap_put(s, buf_str(b));
-    imap_sync(s, true);
-    return imap_ok(STR_NONE, S("done"));
+    return imap_ok_gone(s, S("done")); /* RFC 6851 §4.4 */
 }
 
 static FIBER struct imap_done copy(struct imap_session *s, const struct imap_command *c, bool move)
@@ -60,7 +59,8 @@ static FIBER struct imap_done copy(struct imap_session *s, const struct imap_com
     int e = store_copy(s->service->store, s->cmd, &copying, &why);
     if (e) return imap_refuse_letters(s, e, &why);
     if (copying.n == 0) return imap_no(S("EXPUNGEISSUED"), S("these messages are gone"));
-    struct str code = copyuid(s, &copying);
+    /* RFC 9051 §6.4.7, §11.4: who may not look into it learns nothing of what is there */
+    struct str code = to.rights & RIGHT_READ ? copyuid(s, &copying) : STR_NONE;
     return move ? moved(s, code) : imap_finish_long(s, imap_ok(code, S("copied")), c->uid);
 }
 

@@ -20,8 +20,7 @@ FIBER int imap_enable(struct imap_session *s, unsigned bits)
     s->enabled |= bits;
     if (!modseq || !s->selected) return 0;
     struct buf *b = buf_in(s->cmd, 100); /* RFC 7162 §3.1: from here on it matters */
-    buf_printf(b, "* OK [HIGHESTMODSEQ %llu] of what you have seen\r\n",
-               (unsigned long long)s->selected->shown->highest_modseq);
+    buf_printf(b, "* OK [HIGHESTMODSEQ %llu] of what you have seen\r\n", (unsigned long long)s->selected->told_modseq);
     return imap_put(s, buf_str(b));
 }
 

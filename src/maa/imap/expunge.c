@@ -14,8 +14,5 @@ FIBER struct imap_done imap_on_expunge(struct imap_session *s, const struct imap
     if (e) return imap_refusal(s, e, &why);
     s->expunged += (int64_t)uid_set_count(&gone);
     if (gone.n == 0 || !(s->enabled & IMAP_CONDSTORE)) return imap_ok(STR_NONE, S("done"));
-    imap_sync(s, true); /* RFC 7162 §3.2.7: what the client knows from now on */
-    if (!s->selected) return imap_ok(STR_NONE, S("done"));
-    unsigned long long modseq = s->selected->shown->highest_modseq;
-    return imap_ok(arena_printf(s->cmd, "HIGHESTMODSEQ %llu", modseq), S("done"));
+    return imap_ok_gone(s, S("done")); /* RFC 7162 §3.2.7 */
 }

@@ -167,7 +167,7 @@ static FIBER void marks_seen(struct imap_test *t)
     imap_ask(c, "enable condstore");
     imap_ask(c, "fetch 3 body[1]<0.1>");
     imap_heard(c, "* 3 FETCH (BODY[1]<0> {1}");
-    imap_heard(c, "* 3 FETCH (FLAGS (\\Seen) MODSEQ (*))");
+    imap_heard(c, "* 3 FETCH (UID 3 FLAGS (\\Seen) MODSEQ (*))");
     imap_bye(c);
 }
 

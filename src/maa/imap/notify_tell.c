@@ -206,7 +206,6 @@ FIBER void imap_tell_news(struct imap_session *s)
 FIBER void imap_tell_unasked(struct imap_session *s)
 {
     const struct imap_event_group *g = s->notify ? s->notify->selected : NULL;
-    s->by_uid = true; /* RFC 5465 §5: UIDs, for numbers may be old when they arrive */
     s->flags_unwanted = g && !(g->events & IMAP_EVENT_FLAG_CHANGE);
     if (g && g->events) imap_sync(s, g->filter.kind == IMAP_FILTER_SELECTED);
     s->flags_unwanted = false;

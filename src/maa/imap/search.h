@@ -34,7 +34,9 @@ bool imap_search_charset(struct imap_session *s, const struct imap_search *c, st
  * \Recent mean something. ERR_SYNTAX: a message number that is not there. */
 FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
                           bool selected, struct imap_result *out, struct error *e);
-bool imap_search_names_modseq(const struct imap_key *k); /* then the answer tells MODSEQ (RFC 7162 §3.1.5) */
+bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind); /* anywhere in it */
+/* then the answer tells MODSEQ (RFC 7162 §3.1.5) */
+static inline bool imap_search_names_modseq(const struct imap_key *k) { return imap_search_names(k, IMAP_KEY_MODSEQ); }
 
 /* The answer to SEARCH and SORT: an ESEARCH response when RETURN was given (or IMAP4rev2 asks for it), else a list.
  * `sorted`: the result's order is the answer's. */

@@ -55,11 +55,11 @@ bool imap_search_charset(struct imap_session *s, const struct imap_search *c, st
     return true;
 }
 
-bool imap_search_names_modseq(const struct imap_key *k)
+bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind)
 {
-    if (k->kind == IMAP_KEY_MODSEQ) return true;
+    if (k->kind == kind) return true;
     for (const struct imap_key *c = k->children; c; c = c->next)
-        if (imap_search_names_modseq(c)) return true;
+        if (imap_search_names(c, kind)) return true;
     return false;
 }
 

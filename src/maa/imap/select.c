@@ -60,6 +60,7 @@ static FIBER int open_mailbox(struct imap_session *s, const struct imap_command 
         return e;
     }
     m->shown = view_newest(m->view);
+    m->told_modseq = m->shown->highest_modseq;
     s->selected = m;
     s->state = IMAP_SELECTED;
     meet_recent(s, m);
@@ -162,7 +163,7 @@ static FIBER void tell_changes(struct imap_session *s, const struct imap_select 
             const struct view_entry *e = &shown->chunks[i]->v[k];
             if (e->modseq <= q->modseq) continue;
             if (q->has_known && !uid_set_has(&q->known_uids.numbers, e->uid)) continue;
-            imap_put_flags_fetch(s, b, shown->before[i] + k + 1, e, true);
+            imap_put_flags_fetch(s, b, shown->before[i] + k + 1, e);
             if (b->n < PIECE) continue;
             imap_put(s, buf_str(b));
             buf_clear(b);

@@ -4,7 +4,7 @@
  * Commands run one after the other, however many the client has sent ahead, and answers leave when input would block.
  * Between a command's own responses and its tagged one stands what happened in the mailbox meanwhile (sync.c) and
  * elsewhere (notify.c). How a command is cut out of the stream is read.c's. */
-#include "maa/imap/session.h"
+#include "maa/imap/search.h"
 
 #include "io/tls.h"
 #include "mail/limits.h"
@@ -114,13 +114,23 @@ static FIBER bool enough_errors(struct imap_session *s, const struct imap_done *
     return true;
 }
 
+/* May message numbers shift under the command (RFC 9051 §7.5.1)? Not where UID stands before a search whose keys name
+ * some either (RFC 7162 §3.2.10.2). */
+static bool may_shift(const struct imap_command *c)
+{
+    bool search = c->verb == IMAP_SEARCH || c->verb == IMAP_SORT || c->verb == IMAP_THREAD;
+    if (!commands[c->verb].numbers) return true;
+    return c->uid && !(search && imap_search_names(c->search.key, IMAP_KEY_NUMBERS));
+}
+
 /* What happened meanwhile, then the tagged response. True: that was the last command. */
 static FIBER bool finish(struct imap_session *s, const struct imap_command *c, const struct imap_done *d)
 {
     if (d->said) return d->close;
     if (d->kind != IMAP_BAD && !d->close) {
-        imap_sync(s, c->uid || !commands[c->verb].numbers);
+        imap_sync(s, may_shift(c));
         imap_tell_news(s);
+        imap_tell_held(s);
     }
     say(s, c->tag, d->kind, d->code, d->text);
     return enough_errors(s, d) || d->close;
@@ -165,7 +175,6 @@ static FIBER bool run_one(struct imap_session *s, struct imap_input *in)
     imap_parse(s->cmd, in->text, &c);
     s->tag = c.tag;
     s->input = in->text;
-    s->by_uid = c.uid;
     static const struct imap_done too_big = {
         .kind = IMAP_BAD, .code = S_INIT("TOOBIG"), .text = S_INIT("that literal is too large")};
     struct imap_done d = in->kind == IMAP_INPUT_TOO_BIG   ? too_big

@@ -37,6 +37,8 @@ struct imap_selected {
     const struct snapshot *shown;
     uid recent_from;          /* letters from here on are \Recent in this session; UINT32_MAX: none */
     bool recent_owed;         /* letters came that no later session is to see as \Recent */
+    bool held;                /* letters are gone, and the client could not be told yet */
+    uint64_t told_modseq;     /* up to here it has been told of everything (RFC 7162 §3.2) */
     struct uid_set saved;     /* "$" (RFC 5182); in `arena` */
     struct arena *arena;      /* lives while it is selected */
 };
@@ -61,7 +63,6 @@ struct imap_session {
     struct imap_updates *updates;
     struct str tag;      /* of the command at hand */
     struct str input;    /* the command at hand as it came */
-    bool by_uid;         /* UID stood before it: what it makes FETCH say names the UID (RFC 9051 §6.4.9) */
     bool flags_unwanted; /* news are told to one who asked for them, but not for these (RFC 5465 §5.1) */
     bool compressed;
     int errors, auth_failures;
@@ -147,6 +148,11 @@ struct str imap_name_of(struct imap_session *s, int64_t account, struct str path
  * whose flag changes with MODSEQ <= quiet_modseq the client knows already (STORE .SILENT). */
 FIBER int imap_sync(struct imap_session *s, bool expunges);
 FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct uid_set *quiet, uint64_t quiet_modseq);
+/* Before a tagged response: a client of QRESYNC must not take a MODSEQ it heard for the highest while it has not been
+ * told of letters that went before (RFC 7162 §3.2, §6). */
+FIBER void imap_tell_held(struct imap_session *s);
+/* Tells at once that letters are gone, and in the tagged response what the client knows from then on. */
+FIBER struct imap_done imap_ok_gone(struct imap_session *s, struct str text);
 void imap_put_flags_there_are(struct imap_session *s, struct buf *b); /* FLAGS and PERMANENTFLAGS, whole lines */
 /* VANISHED, in lines of bearable length; b is for making them, and may be flushed (RFC 7162 §3.2.10). */
 FIBER void imap_tell_vanished(struct imap_session *s, struct buf *b, bool earlier, const struct uid_set *gone);
@@ -156,9 +162,9 @@ FIBER void imap_unselect(struct imap_session *s); /* nothing selected is fine */
  * there are left out; a sequence number past the end is ERR_SYNTAX (RFC 9051 §9, "seq-number": BAD). In s->cmd. */
 int imap_resolve(struct imap_session *s, const struct imap_set *set, bool uids, struct uid_set *out);
 
-/* "* 3 FETCH (FLAGS (\Seen) UID 7 MODSEQ (12))", or UIDFETCH with UIDONLY. */
-void imap_put_flags_fetch(struct imap_session *s, struct buf *b, uint32_t seq, const struct view_entry *e,
-                          bool with_uid);
+/* "* 3 FETCH (UID 7 FLAGS (\Seen) MODSEQ (12))", or UIDFETCH with UIDONLY. With the UID always: unasked it must be
+ * there (RFC 9051 §7.5.2, RFC 7162 §3.2.4). */
+void imap_put_flags_fetch(struct imap_session *s, struct buf *b, uint32_t seq, const struct view_entry *e);
 void imap_put_entry_flags(struct imap_session *s, struct buf *b, const struct view_entry *e); /* "(\Seen $Junk)" */
 
 /* ---- what happens elsewhere (notify.c) ---- */

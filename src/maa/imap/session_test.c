@@ -97,6 +97,35 @@ static void qresync_tells_what_happened(void **state)
     imap_twice(resyncing);
 }
 
+/* RFC 7162 §3.2, §6: who hears of MODSEQs while expunges are held back must not think he knows all up to there. */
+static FIBER void holding_back(struct imap_test *t)
+{
+    letters(t, 4);
+    struct imap_client *c = open_inbox(t, "qresync"), *other = open_inbox(t, "");
+    struct str known = str_skip(c->said, str_find(c->said, S("[HIGHESTMODSEQ ")));
+    known = str_head(known, str_find_char(known, ']') + 1);
+    imap_ask(other, "store 4 +flags.silent \\deleted");
+    imap_ask(other, "expunge");
+    imap_ask(other, "store 1 +flags.silent \\flagged");
+    imap_ask(c, "fetch 2 modseq");
+    imap_heard(c, "* 1 FETCH (UID 1 FLAGS (*\\Flagged) MODSEQ (*))");
+    assert_false(imap_said(c, "* VANISHED*"));
+    imap_heard(c, arena_cstr(c->arena, arena_printf(c->arena, "* OK %.*s *", STR_FMT(known))));
+    imap_ask(c, "uid search 1:2"); /* §3.2.10.2: its numbers must not shift either */
+    assert_false(imap_said(c, "* VANISHED*"));
+    imap_ask(c, "uid search uid 1:2");
+    imap_heard(c, "* VANISHED 4");
+    assert_false(imap_said(c, "* OK [HIGHESTMODSEQ*"));
+    imap_bye(c);
+    imap_bye(other);
+}
+
+static void what_is_held_back_is_not_counted(void **state)
+{
+    (void)state;
+    imap_twice(holding_back);
+}
+
 /* ---- what is told when ---- */
 
 static FIBER void telling(struct imap_test *t)
@@ -120,7 +149,7 @@ static FIBER void telling(struct imap_test *t)
     imap_ask(other, "store 1 flags ($Forwarded own)"); /* a new keyword */
     imap_ask(c, "noop");
     imap_heard(c, "* FLAGS (* own)");
-    imap_heard(c, "* 1 FETCH (FLAGS (*$Forwarded own))");
+    imap_heard(c, "* 1 FETCH (UID 1 FLAGS (*$Forwarded own))");
     imap_bye(c);
     imap_bye(other);
 }
@@ -224,7 +253,7 @@ static FIBER void idling(struct imap_test *t)
     imap_ask(other, "store 1 +flags \\deleted");
     imap_ask(other, "uid expunge 1");
     for (int i = 0; i < 3; i++) {
-        imap_expect(c[i], "* 1 FETCH (FLAGS (*\\Deleted))");
+        imap_expect(c[i], "* 1 FETCH (UID 1 FLAGS (*\\Deleted))");
         imap_expect(c[i], "* 1 EXPUNGE");
         imap_say(c[i], i == 2 ? "STOP" : "done");
         imap_expect(c[i], i == 2 ? "i BAD *" : "i OK *");
@@ -471,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(select_tells_what_there_is),
         cmocka_unit_test(qresync_tells_what_happened),
+        cmocka_unit_test(what_is_held_back_is_not_counted),
         cmocka_unit_test(news_come_when_they_may),
         cmocka_unit_test(a_mailbox_that_goes_is_closed),
         cmocka_unit_test(rights_taken_back_are_the_end_of_news),

@@ -74,6 +74,26 @@ FIBER void imap_sync_silent(struct imap_session *s, bool expunges, const struct 
     snapshot_unref(now);
 }
 
+/* Letters of the command of which there is no news: their flags were as wanted already (RFC 9051 §6.4.6: the value is
+ * told), or they were left alone (RFC 7162 §3.1.3, example 10). */
+static FIBER void tell_unchanged(struct imap_session *s, const struct uid_set *uids, uint64_t before)
+{
+    enum { MUCH = 8 << 10 };
+    if (!s->selected) return;
+    struct buf *b = buf_in(s->cmd, 2 * MUCH);
+    for (size_t i = 0; i < uids->n; i++) {
+        struct walk w = walk_from(s->selected->shown, snapshot_seq_from(s->selected->shown, uids->v[i].first));
+        while (walk_next(&w) && w.entry->uid <= uids->v[i].last) {
+            if (w.entry->modseq > before) continue; /* imap_sync() has told */
+            imap_put_flags_fetch(s, b, w.seq, w.entry);
+            if (b->n < MUCH) continue;
+            imap_put(s, buf_str(b));
+            buf_clear(b);
+        }
+    }
+    if (b->n) imap_put(s, buf_str(b));
+}
+
 /* ---- the command ---- */
 
 /* UIDs as the command's kind of numbers. */
@@ -95,6 +115,7 @@ FIBER struct imap_done imap_finish_long(struct imap_session *s, struct imap_done
     if (d.code.n < LIMIT_IMAP_STATUS_LINE / 2) return d;
     imap_sync(s, expunges);
     imap_tell_news(s);
+    imap_tell_held(s);
     struct buf *b = buf_in(s->cmd, d.code.n + d.text.n + s->tag.n + 64);
     imap_put_condition(b, s->tag, d.kind, d.code, d.text);
     imap_put(s, buf_str(b));
@@ -126,9 +147,12 @@ FIBER struct imap_done imap_on_store(struct imap_session *s, const struct imap_c
         .n_keywords = st->flags.keywords.n,
         .unchanged_since = st->has_unchangedsince ? st->unchangedsince : UINT64_MAX,
     };
+    uint64_t before = s->selected->shown->highest_modseq;
     int e = uids.n ? store_flags_change(s->service->store, s->cmd, &change, &why) : 0;
     if (e) return refused(s, e, &why);
     if (st->silent) imap_sync_silent(s, c->uid, &change);
+    else imap_sync(s, c->uid);
+    if (!st->silent || st->has_unchangedsince) tell_unchanged(s, &uids, before);
     if (change.refused.n == 0) return imap_ok(STR_NONE, S("done"));
     struct imap_done d = imap_ok(numbers_of(s, &change.refused, c->uid), S("some had changed meanwhile"));
     return imap_finish_long(s, d, c->uid);

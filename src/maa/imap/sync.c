@@ -25,14 +25,13 @@ void imap_put_entry_flags(struct imap_session *s, struct buf *b, const struct vi
     b->n -= 1 + none;
 }
 
-void imap_put_flags_fetch(struct imap_session *s, struct buf *b, uint32_t seq, const struct view_entry *e,
-                          bool with_uid)
+void imap_put_flags_fetch(struct imap_session *s, struct buf *b, uint32_t seq, const struct view_entry *e)
 {
     bool only = s->enabled & IMAP_UIDONLY;
     buf_lit(b, "* ");
     buf_u64(b, only ? e->uid : seq);
     buf_add(b, only ? S(" UIDFETCH (") : S(" FETCH ("));
-    if (with_uid && !only) {
+    if (!only) {
         buf_lit(b, "UID ");
         buf_u64(b, e->uid);
         buf_char(b, ' ');
@@ -56,6 +55,13 @@ static FIBER void flush_piece(struct imap_session *s, struct buf *b, size_t leas
 
 /* ---- which flags there are ---- */
 
+static bool has_room(const struct keyword_names *k)
+{
+    for (size_t i = FLAG_FIRST_OWN; i < 32; i++)
+        if (k->name[i].n == 0) return true;
+    return false;
+}
+
 /* RFC 9051 §7.3.5, §7.1 PERMANENTFLAGS; RFC 4314 §5.1: those the client's rights let it keep. */
 void imap_put_flags_there_are(struct imap_session *s, struct buf *b)
 {
@@ -70,7 +76,7 @@ void imap_put_flags_there_are(struct imap_session *s, struct buf *b)
     imap_put_flags(b, all, own, 32 - FLAG_FIRST_OWN);
     buf_lit(b, "\r\n* OK [PERMANENTFLAGS ");
     imap_put_flags(b, keep, own, 32 - FLAG_FIRST_OWN);
-    if (keep & FLAG_ANSWERED) { /* new keywords may be made */
+    if (keep & FLAG_ANSWERED && has_room(m->shown->keywords)) { /* new keywords may be made */
         b->n--;
         buf_lit(b, " \\*)");
     }
@@ -128,7 +134,6 @@ struct telling {
     uid old_next; /* letters from here on are new */
     const struct uid_set *quiet;
     uint64_t quiet_modseq;
-    bool with_uid;
 };
 
 static FIBER void tell_flags(uint32_t seq, const struct view_entry *e, void *arg)
@@ -136,7 +141,7 @@ static FIBER void tell_flags(uint32_t seq, const struct view_entry *e, void *arg
     struct telling *t = arg;
     if (e->uid >= t->old_next) return;
     if (t->quiet && e->modseq <= t->quiet_modseq && uid_set_has(t->quiet, e->uid)) return;
-    imap_put_flags_fetch(t->s, t->b, seq, e, t->with_uid);
+    imap_put_flags_fetch(t->s, t->b, seq, e);
     flush_piece(t->s, t->b, PIECE);
 }
 
@@ -197,16 +202,35 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
         snapshot_unref(now);
         return expunges ? lose_mailbox(s) : 0;
     }
+    uint32_t there = now->count;
     if (!expunges) now = snapshot_keeping(m->shown, now);
+    m->held = now->count > there;
     struct telling t = {.s = s,
                         .b = buf_in(s->cmd, PIECE * 2),
                         .old_next = m->shown->uid_next,
                         .quiet = quiet,
-                        .quiet_modseq = quiet_modseq,
-                        .with_uid = s->by_uid || s->enabled & IMAP_QRESYNC};
+                        .quiet_modseq = quiet_modseq};
     tell(s, now, &t);
+    if (!m->held) m->told_modseq = now->highest_modseq;
     if (s->selected->shown->uid_next != t.old_next) imap_notify_fetch(s, t.old_next);
     return stream_error(s->io);
 }
 
 FIBER int imap_sync(struct imap_session *s, bool expunges) { return imap_sync_quiet(s, expunges, NULL, 0); }
+
+FIBER void imap_tell_held(struct imap_session *s)
+{
+    if (!s->selected || !s->selected->held || !(s->enabled & IMAP_QRESYNC)) return;
+    struct buf *b = buf_in(s->cmd, 100);
+    buf_printf(b, "* OK [HIGHESTMODSEQ %llu] some are gone, of which later\r\n",
+               (unsigned long long)s->selected->told_modseq);
+    imap_put(s, buf_str(b));
+}
+
+FIBER struct imap_done imap_ok_gone(struct imap_session *s, struct str text)
+{
+    imap_sync(s, true);
+    if (!s->selected) return imap_ok(STR_NONE, text);
+    unsigned long long modseq = s->selected->told_modseq;
+    return imap_ok(arena_printf(s->cmd, "HIGHESTMODSEQ %llu", modseq), text);
+}

@@ -53,6 +53,7 @@ FIBER struct imap_done imap_on_thread(struct imap_session *s, const struct imap_
     struct error why = {0};
     if (c->search.thread == IMAP_THREAD_UNKNOWN) return imap_bad(S("that way of threading is not known here"));
     if (!imap_search_charset(s, &c->search, &refusal)) return refusal;
+    if (imap_search_names_modseq(c->search.key)) imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
     int e = imap_search_run(s, &c->search, s->selected->shown, true, &r, &why);
     const struct snapshot *shown = s->selected->shown;
     if (!e) e = store_view_facts(s->service->store, shown, 0, shown->n_chunks, &why);
