@@ -153,6 +153,8 @@ enum {
     LIMIT_IMAP_COMMAND_EARLY = 12288,
     LIMIT_IMAP_SKIPPED = 64 << 20,      /* bytes of literals nobody wants, read to get to the next command */
     LIMIT_IMAP_STATUS_LINE = 8192,      /* of ours; the capabilities are the longest */
+    LIMIT_WATCH_MAILBOXES = 256,        /* that news are kept of between two looks; beyond, all is compared */
+    LIMIT_WATCH_ENTRIES = 16 << 10,     /* bytes of names of annotations that changed between two looks */
     LIMIT_IMAP_WATCHED = 50,            /* other people's accounts one NOTIFY looks at */
     LIMIT_IMAP_APPENDED = 500,          /* messages of one APPEND (RFC 3502): they are one commit */
     LIMIT_IMAP_ERRORS = 20,             /* BADs before the log-in, and in a row after it */

@@ -46,7 +46,7 @@ static int flag_one(struct store *s, struct flagging *f, struct mailbox_row *m, 
     if (r || flags == entry->flags) return r;
     if (!f->modseq) f->modseq = rows_next_modseq(s, a);
     m->highest_modseq = f->modseq;
-    m->news |= NEWS_FLAGS;
+    rows_mailbox_news(s, m, NEWS_FLAGS);
     m->unseen += (int64_t) !(flags & FLAG_SEEN) - (int64_t) !(entry->flags & FLAG_SEEN);
     m->deleted += (int64_t) !!(flags & FLAG_DELETED) - (int64_t) !!(entry->flags & FLAG_DELETED);
     entry->flags = flags;

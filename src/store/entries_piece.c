@@ -94,7 +94,7 @@ int burial_add(struct store *s, struct burial *b, const struct entry *entry, int
 {
     if (!b->modseq) b->modseq = rows_next_modseq(s, b->account);
     if (b->mailbox->highest_modseq < b->modseq) b->mailbox->highest_modseq = b->modseq;
-    b->mailbox->news |= NEWS_GONE;
+    rows_mailbox_news(s, b->mailbox, NEWS_GONE);
     rows_touch_mailbox(s, b->mailbox);
     rows_count(s, b->mailbox, b->account, entry->flags, size, -1);
     b->n += tombstone_pack(entry->uid, entry->email, b->packed + b->n);

@@ -103,6 +103,7 @@ struct writer {
     struct arena *arena;                 /* of the group */
     struct pack_record *records;         /* GROUP_JOBS of them: the collector's */
     struct job **jobs, **good;           /* of the group: all, and those to run */
+    const struct fiber *by;              /* who waits for the job that runs */
     bool wrote_trace, made_ids;
     bool held_back;                      /* jobs whose bodies are placed wait for the next group */
     int groups_passed;                   /* since the collector had its turn */

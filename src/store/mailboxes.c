@@ -201,7 +201,11 @@ static int run_rename(struct store *s, void *args, struct error *e)
     if (!r) r = is_below(s, parent, c->mailbox, &below, e);
     if (r) return r;
     c->inbox = a->inbox == c->mailbox;
-    if (c->inbox) return tree_make(s, row.account, &path, found, parent, USE_NONE, &c->made, e);
+    if (c->inbox) {
+        r = tree_make(s, row.account, &path, found, parent, USE_NONE, &c->made, e);
+        if (!r) rows_news(s, row.account, c->made, NEWS_FROM_INBOX);
+        return r;
+    }
     if (below) return error_set(e, ERR_CONFLICT, "it would be below itself");
     r = height(s, row.account, c->mailbox, LIMIT_MAILBOX_DEPTH, &levels, e);
     if (!r && path.n - 1 + levels > LIMIT_MAILBOX_DEPTH)
@@ -253,7 +257,7 @@ static int run_use(struct store *s, void *args, struct error *e)
     q_int(&q, c->use);
     q_int(&q, c->mailbox);
     r = q_run(&q, e);
-    if (!r) rows_news(s, row.account, c->mailbox, NEWS_METADATA);
+    if (!r) rows_news_entry(s, row.account, c->mailbox, S("/private/specialuse"), row.account); /* RFC 6154 §4 */
     return r;
 }
 

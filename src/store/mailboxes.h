@@ -84,8 +84,8 @@ struct quota {
 };
 FIBER int store_quota(struct store *s, int64_t account, struct quota *out, struct error *e);
 
-/* What happened to an account's mailboxes, for NOTIFY and LIST clients: told on loop l after the commit. Bits of
- * several commits may come as one call. */
+/* What happened to an account's mailboxes, for NOTIFY: kept with the watch until it is taken. What several commits did
+ * is told as one; memory is bounded. */
 enum mailbox_news {
     NEWS_ADDED = 1,     /* letters */
     NEWS_GONE = 2,
@@ -96,10 +96,21 @@ enum mailbox_news {
     NEWS_SUBSCRIBED = 64, /* mailbox 0: the account's subscriptions */
     NEWS_METADATA = 128,
     NEWS_ACL = 256,
+    NEWS_FROM_INBOX = 512, /* with NEWS_MADE: INBOX was renamed to this */
+};
+struct account_news {
+    int64_t mailbox;
+    unsigned news, own; /* what others did; what the fiber did that watches. enum mailbox_news */
+    struct str entries; /* NEWS_METADATA: names of what others changed, a space before each */
 };
 struct account_watch;
-struct account_watch *store_watch_account(struct store *s, struct loop *l, int64_t account,
-                                          void (*fn)(int64_t mailbox, unsigned news, void *arg), void *arg);
+/* `who` watches: others' private annotations are no news to him. fn is called on loop l after a commit, to say that
+ * there is something to take. Called on the fiber whose own doing is told apart. */
+FIBER struct account_watch *store_watch_account(struct store *s, struct loop *l, int64_t who, int64_t account,
+                                                void (*fn)(void *arg), void *arg);
+/* Takes what there is, in `a`. *lost: there was more than is kept (LIMIT_WATCH_MAILBOXES, LIMIT_WATCH_ENTRIES):
+ * anything may have happened. */
+size_t store_watch_take(struct account_watch *w, struct arena *a, struct account_news **out, bool *lost);
 void store_unwatch_account(struct account_watch *w); /* on loop l; fn is not called any more */
 
 /* What was expunged, or lay in a mailbox that was deleted, is nowhere else in the account (moved letters are not lost),

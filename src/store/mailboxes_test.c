@@ -2,6 +2,8 @@
  * annotations, and what is brought back. In the simulated world, each test twice. */
 #include "store/testing.h"
 
+#include "base/test.h"
+
 #include "mail/limits.h"
 
 /* ---- names ---- */
@@ -448,56 +450,144 @@ static void test_undelete_and_quota(void **state)
 
 /* ---- news ---- */
 
-struct heard {
-    int64_t mailbox;
-    unsigned news;
-};
+static void on_news(void *calls) { ++*(int *)calls; }
 
-static void on_news(int64_t mailbox, unsigned news, void *arg)
+/* What the fiber that watches does is its own; what others do is news. */
+static FIBER void assert_own_news(struct testing *t, struct account_watch *w, int64_t mailbox, unsigned own)
 {
-    struct heard *h = arg;
-    h->mailbox = mailbox;
-    h->news |= news;
-}
-
-static FIBER void assert_news(struct heard *h, int64_t mailbox, unsigned news)
-{
+    struct account_news *v;
+    bool lost;
     fiber_sleep(SECONDS(1));
-    assert_int_equal(h->mailbox, mailbox);
-    assert_int_equal(h->news, news);
-    *h = (struct heard){0};
+    assert_int_equal(store_watch_take(w, t->arena, &v, &lost), 1);
+    assert_false(lost);
+    assert_int_equal(v->mailbox, mailbox);
+    assert_int_equal(v->own, own);
+    assert_int_equal(v->news, 0);
 }
 
 static FIBER void news(void *arg)
 {
     struct testing *t = arg;
     struct error e = {0};
-    struct heard h = {0};
     int64_t id;
+    int calls = 0;
     testing_account(t);
     int64_t bob = t->account, eve = add_account(t, "eve");
-    struct account_watch *w = store_watch_account(t->store, t->loop, bob, on_news, &h);
+    struct account_watch *w = store_watch_account(t->store, t->loop, bob, bob, on_news, &calls);
     ok(store_mailbox_make(t->store, bob, bob, S("x"), USE_NONE, &id, &e), &e);
-    assert_news(&h, id, NEWS_MADE);
+    assert_own_news(t, w, id, NEWS_MADE);
     ok(store_mailbox_rename(t->store, bob, id, S("y"), &e), &e);
-    assert_news(&h, id, NEWS_RENAMED);
-    ok(store_acl_change(t->store, bob, id, eve, ACL_SET, RIGHT_LOOKUP, &e), &e);
-    assert_news(&h, id, NEWS_ACL);
+    assert_own_news(t, w, id, NEWS_RENAMED);
+    ok(store_acl_change(t->store, bob, id, eve, ACL_SET, RIGHT_LOOKUP | RIGHT_READ | RIGHT_WRITE, &e), &e);
+    assert_own_news(t, w, id, NEWS_ACL);
     assert_int_equal(annotate(t, bob, id, "/shared/x", S("x")), 0);
-    assert_news(&h, id, NEWS_METADATA);
+    assert_own_news(t, w, id, NEWS_METADATA);
     ok(store_subscribe(t->store, bob, S("y"), true, &e), &e);
-    assert_news(&h, 0, NEWS_SUBSCRIBED);
+    assert_own_news(t, w, 0, NEWS_SUBSCRIBED);
     ok(store_mailbox_delete(t->store, bob, id, &e), &e);
-    assert_news(&h, id, NEWS_DELETED);
+    assert_own_news(t, w, id, NEWS_DELETED);
     store_unwatch_account(w);
+    calls = 0;
     ok(store_subscribe(t->store, bob, S("z"), true, &e), &e);
-    assert_news(&h, 0, 0);
+    fiber_sleep(SECONDS(1));
+    assert_int_equal(calls, 0);
+}
+
+/* ---- news of others' doing ---- */
+
+struct other {
+    struct testing *t;
+    FIBER void (*fn)(struct testing *t, int64_t mailbox, int64_t eve);
+    int64_t mailbox, eve;
+};
+
+static FIBER void run_other(void *arg)
+{
+    struct other *o = arg;
+    o->fn(o->t, o->mailbox, o->eve);
+}
+
+static FIBER void as_other(struct testing *t, FIBER void (*fn)(struct testing *t, int64_t mailbox, int64_t eve),
+                           int64_t mailbox, int64_t eve)
+{
+    struct other o = {t, fn, mailbox, eve};
+    struct scope scope;
+    scope_init(&scope);
+    fiber_spawn(&scope, run_other, &o);
+    scope_join(&scope);
+    fiber_sleep(SECONDS(1));
+}
+
+static FIBER void annotate_some(struct testing *t, int64_t mailbox, int64_t eve)
+{
+    assert_int_equal(annotate(t, t->account, mailbox, "/shared/b", S("x")), 0);
+    assert_int_equal(annotate(t, t->account, 0, "/private/server", S("x")), 0);
+    assert_int_equal(annotate(t, eve, mailbox, "/private/of/eve", S("x")), 0);
+    assert_int_equal(annotate(t, eve, mailbox, "/shared/a", S("x")), 0);
+    assert_int_equal(annotate(t, t->account, mailbox, "/shared/b", STR_NONE), 0);
+    assert_int_equal(annotate(t, t->account, 0, "/private/other", S("x")), 0);
+    assert_int_equal(annotate(t, t->account, mailbox, "/shared/none", STR_NONE), 0); /* there was none */
+}
+
+static FIBER void annotate_much(struct testing *t, int64_t mailbox, int64_t eve)
+{
+    (void)eve;
+    for (int i = 0; i < 60; i++) {
+        struct str name = arena_printf(t->arena, "/private/%0230d/%d", 7, i);
+        assert_int_equal(annotate(t, t->account, mailbox, arena_cstr(t->arena, name), S("x")), 0);
+        assert_int_equal(annotate(t, t->account, mailbox, arena_cstr(t->arena, name), STR_NONE), 0);
+    }
+    for (int i = 60; i < 80; i++) {
+        struct str name = arena_printf(t->arena, "/private/%0230d/%d", 7, i);
+        assert_int_equal(annotate(t, t->account, mailbox, arena_cstr(t->arena, name), S("x")), 0);
+    }
+}
+
+static FIBER void make_many(struct testing *t, int64_t mailbox, int64_t eve)
+{
+    (void)mailbox, (void)eve;
+    for (int i = 0; i < LIMIT_WATCH_MAILBOXES + 10; i++) {
+        struct error e = {0};
+        struct str name = arena_printf(t->arena, "B%d", i);
+        ok(store_mailbox_make(t->store, t->account, t->account, name, USE_NONE, NULL, &e), &e);
+    }
+}
+
+static FIBER void news_of_others(void *arg)
+{
+    struct testing *t = arg;
+    struct error e = {0};
+    struct account_news *v;
+    bool lost;
+    int calls = 0;
+    testing_account(t);
+    int64_t bob = t->account, eve = add_account(t, "eve");
+    ok(store_acl_change(t->store, bob, t->inbox, eve, ACL_SET, RIGHT_LOOKUP | RIGHT_READ | RIGHT_WRITE, &e), &e);
+    struct account_watch *w = store_watch_account(t->store, t->loop, bob, bob, on_news, &calls);
+    as_other(t, annotate_some, t->inbox, eve);
+    assert_int_equal(store_watch_take(w, t->arena, &v, &lost), 2);
+    assert_true(!lost && calls > 0);
+    assert_int_equal(v[0].mailbox, t->inbox);
+    assert_int_equal(v[0].news, NEWS_METADATA);
+    assert_str(v[0].entries, S(" /shared/b /shared/a"));
+    assert_int_equal(v[1].mailbox, 0);
+    assert_str(v[1].entries, S(" /private/server /private/other"));
+    as_other(t, annotate_much, t->inbox, eve);
+    assert_int_equal(store_watch_take(w, t->arena, &v, &lost), 0);
+    assert_true(lost);
+    as_other(t, make_many, 0, eve);
+    assert_int_equal(store_watch_take(w, t->arena, &v, &lost), 0);
+    assert_true(lost);
+    assert_int_equal(store_watch_take(w, t->arena, &v, &lost), 0);
+    assert_false(lost);
+    store_unwatch_account(w);
 }
 
 static void test_news(void **state)
 {
     (void)state;
     twice(news);
+    twice(news_of_others);
 }
 
 int main(void)

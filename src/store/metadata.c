@@ -77,17 +77,21 @@ static int check_name(struct str name, struct error *e)
     return good ? 0 : error_set(e, ERR_SYNTAX, "not a name of an annotation");
 }
 
-static int put(struct store *s, const struct writing *w, const struct metadata *m, struct error *e)
+static int put(struct store *s, const struct writing *w, const struct metadata *m, int64_t owner, struct error *e)
 {
     char *lower = arena_alloc(s->writer.arena, m->name.n);
     for (size_t i = 0; i < m->name.n; i++) lower[i] = ch_lower(m->name.p[i]);
     bool remove = str_is_none(m->value);
+    struct str name = str_of(lower, m->name.n);
+    int64_t only = is_private(name) ? w->who : 0;
     struct query q = db_query(s->writer.db, remove ? SQL_METADATA_DELETE : SQL_METADATA_PUT);
     q_int(&q, w->mailbox);
-    q_int(&q, is_private(m->name) ? w->who : 0);
-    q_text(&q, str_of(lower, m->name.n));
+    q_int(&q, only);
+    q_text(&q, name);
     if (!remove) q_bytes(&q, m->value);
-    return q_run(&q, e);
+    int r = q_run(&q, e);
+    if (!r && q_changed(&q) > 0) rows_news_entry(s, owner, w->mailbox, name, only);
+    return r;
 }
 
 static int check_limit(struct store *s, const struct writing *w, struct error *e)
@@ -125,11 +129,9 @@ static int run_write(struct store *s, void *args, struct error *e)
             r = error_set(e, ERR_TOO_LONG, "an annotation has at most %d bytes", LIMIT_METADATA_VALUE);
         if (!r && !is_private(w->v[i].name) && !(rights & RIGHT_WRITE))
             r = error_set(e, ERR_DENIED, "you have no right to change annotations of all");
-        if (!r) r = put(s, w, &w->v[i], e);
+        if (!r) r = put(s, w, &w->v[i], owner, e);
     }
-    if (!r) r = check_limit(s, w, e);
-    if (!r) rows_news(s, owner, w->mailbox, NEWS_METADATA);
-    return r;
+    return r ? r : check_limit(s, w, e);
 }
 
 static const struct job_kind write_job = {.name = "metadata", .run = run_write};

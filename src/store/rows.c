@@ -236,7 +236,7 @@ int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, s
     m->uid_next++;
     m->highest_modseq = entry->modseq;
     m->tail_changed = true;
-    m->news |= NEWS_ADDED;
+    rows_mailbox_news(s, m, NEWS_ADDED);
     rows_touch_mailbox(s, m);
     rows_count(s, m, a, entry->flags, entry->size, 1);
     return m->uid_next % CHUNK_ENTRIES == 0 ? move_tail(s, m, e) : 0;
@@ -283,10 +283,17 @@ void rows_remove_mailbox(struct store *s, struct mailbox_row *m)
 {
     rows_touch_mailbox(s, m);
     m->gone = s->writer.rows.stale = true;
-    m->news |= NEWS_DELETED;
+    rows_mailbox_news(s, m, NEWS_DELETED);
 }
 
-void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news)
+void rows_mailbox_news(struct store *s, struct mailbox_row *m, unsigned news)
+{
+    if (m->news == 0) m->news_by = s->writer.by;
+    else if (m->news_by != s->writer.by) m->news_by = NULL;
+    m->news |= news;
+}
+
+static void add_news(struct store *s, const struct news_note *note)
 {
     struct rows *r = &s->writer.rows;
     if (r->n_news == r->cap_news) {
@@ -294,7 +301,22 @@ void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news)
         r->news = realloc(r->news, r->cap_news * sizeof *r->news);
         if (!r->news) abort();
     }
-    r->news[r->n_news++] = (struct news_note){account, mailbox, news};
+    r->news[r->n_news] = *note;
+    r->news[r->n_news++].by = s->writer.by;
+}
+
+void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news)
+{
+    add_news(s, &(struct news_note){.account = account, .mailbox = mailbox, .news = news});
+}
+
+void rows_news_entry(struct store *s, int64_t account, int64_t mailbox, struct str entry, int64_t only)
+{
+    add_news(s, &(struct news_note){.account = account,
+                                    .mailbox = mailbox,
+                                    .news = NEWS_METADATA,
+                                    .entry = arena_str(s->writer.arena, entry),
+                                    .only = only});
 }
 
 /* ---- writing ---- */

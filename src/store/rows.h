@@ -26,7 +26,8 @@ struct mailbox_row {
     bool gone; /* in this group */
     struct mailbox_row *next_dirty;
     /* of this group, for those who look: */
-    unsigned news;              /* enum mailbox_news */
+    unsigned news;              /* enum mailbox_news, */
+    const struct fiber *news_by; /* whose doing all of it is; NULL: of several */
     bool tail_changed;
     struct chunk_note *changed; /* chunks other than the tail, the newest first */
     size_t tail_n; /* bytes */
@@ -45,7 +46,10 @@ struct account_row {
 
 struct news_note { /* of what is no change to a mailbox's letters */
     int64_t account, mailbox;
-    unsigned news; /* enum mailbox_news */
+    unsigned news;           /* enum mailbox_news */
+    const struct fiber *by;  /* whose doing it is */
+    struct str entry;        /* NEWS_METADATA: which annotation; in the group's arena */
+    int64_t only;            /* it is this principal's alone; 0: everybody's */
 };
 
 struct rows {
@@ -93,7 +97,10 @@ void rows_count(struct store *s, struct mailbox_row *m, struct account_row *a, f
 void rows_remove_mailbox(struct store *s, struct mailbox_row *m);
 
 /* Told to those who watch the account, once the group is committed. Letters that come, go or change tell themselves. */
+void rows_mailbox_news(struct store *s, struct mailbox_row *m, unsigned news);
 void rows_news(struct store *s, int64_t account, int64_t mailbox, unsigned news);
+/* Of an annotation; the name is copied. only: whose it is alone; 0: everybody's. */
+void rows_news_entry(struct store *s, int64_t account, int64_t mailbox, struct str entry, int64_t only);
 
 int rows_flush(struct store *s, struct error *e); /* what is dirty, into the transaction, in ascending order of id */
 void rows_committed(struct store *s);             /* it is true now: others may see it */

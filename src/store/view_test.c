@@ -310,17 +310,21 @@ static void test_unknown_commits(void **state)
 /* ---- news of an account ---- */
 
 struct heard {
+    struct account_watch *watch;
+    struct testing *t;
     int calls;
     unsigned inbox, junk;
-    int64_t inbox_id;
 };
 
-static void on_news(int64_t mailbox, unsigned news, void *arg)
+static void on_news(void *arg)
 {
     struct heard *h = arg;
+    struct account_news *v;
+    bool lost;
     h->calls++;
-    if (mailbox == h->inbox_id) h->inbox |= news;
-    else h->junk |= news;
+    for (size_t n = store_watch_take(h->watch, h->t->arena, &v, &lost); n-- > 0;)
+        *(v[n].mailbox == h->t->inbox ? &h->inbox : &h->junk) |= v[n].news | v[n].own;
+    assert_false(lost);
 }
 
 static FIBER void news(void *arg)
@@ -331,10 +335,10 @@ static FIBER void news(void *arg)
     size_t gone;
     testing_account(t);
     ok(store_mailbox_by_use(t->store, t->arena, t->account, USE_JUNK, &junk, &e), &e);
-    struct heard one = {.inbox_id = t->inbox}, two = one, other = one;
-    struct account_watch *w1 = store_watch_account(t->store, loop_self(), t->account, on_news, &one),
-                         *w2 = store_watch_account(t->store, loop_self(), t->account, on_news, &two),
-                         *w3 = store_watch_account(t->store, loop_self(), 777, on_news, &other);
+    struct heard one = {.t = t}, two = one, other = one;
+    one.watch = store_watch_account(t->store, loop_self(), t->account, t->account, on_news, &one);
+    two.watch = store_watch_account(t->store, loop_self(), t->account, t->account, on_news, &two);
+    other.watch = store_watch_account(t->store, loop_self(), t->account, 777, on_news, &other);
     deliver(t, 2);
     fiber_sleep(SECONDS(1));
     assert_true(one.inbox == NEWS_ADDED && one.junk == 0 && one.calls >= 1);
@@ -346,11 +350,11 @@ static FIBER void news(void *arg)
     assert_int_equal(two.inbox, one.inbox);
     struct copying c = {.who = t->account, .from = t->inbox, .to = junk.id, .uids = &all, .move = true};
     ok(store_copy(t->store, t->arena, &c, &e), &e);
-    store_unwatch_account(w2); /* before its loop came to it */
+    store_unwatch_account(two.watch); /* before its loop came to it */
     fiber_sleep(SECONDS(1));
     assert_true(one.junk == NEWS_ADDED && other.calls == 0);
-    store_unwatch_account(w1);
-    store_unwatch_account(w3);
+    store_unwatch_account(one.watch);
+    store_unwatch_account(other.watch);
 }
 
 static void test_news(void **state)

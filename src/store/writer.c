@@ -205,7 +205,9 @@ static int commit(struct store *s, struct error *e)
 static int run_one(struct store *s, struct job *j)
 {
     j->error = (struct error){0};
+    s->writer.by = j->fiber;
     int r = j->kind->run(s, j->args, &j->error);
+    s->writer.by = NULL;
     if (j->kind->makes_ids) s->writer.made_ids = true;
     return r;
 }

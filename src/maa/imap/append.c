@@ -232,13 +232,11 @@ static FIBER struct imap_done refuse_after(struct appending_now *a, struct imap_
     return refuse(a, d);
 }
 
-static struct str appenduid(struct imap_session *s, const struct appending *a)
+static struct str appenduid(struct imap_session *s, const struct appending *a, const struct uid_set *uids)
 {
-    struct uid_set uids = {0};
-    for (size_t i = 0; i < a->n; i++) uid_set_add(s->cmd, &uids, a->letters[i].uid, a->letters[i].uid);
-    struct buf *b = buf_in(s->cmd, 64 + 32 * uids.n);
+    struct buf *b = buf_in(s->cmd, 64 + 32 * uids->n);
     buf_printf(b, "APPENDUID %u ", a->uid_validity);
-    imap_put_set(b, &uids);
+    imap_put_set(b, uids);
     return buf_str(b);
 }
 
@@ -266,7 +264,10 @@ static FIBER struct imap_done commit(struct appending_now *a)
     if (e == ERR_NOT_FOUND) return imap_no(S("TRYCREATE"), S("there is no such mailbox"));
     if (e) return imap_refuse_letters(s, e, &why);
     s->appended += (int64_t)x.n;
-    struct str code = a->to.rights & RIGHT_READ ? appenduid(s, &x) : STR_NONE; /* RFC 4315 §3 */
+    struct uid_set uids = {0};
+    for (size_t i = 0; i < x.n; i++) uid_set_add(s->cmd, &uids, x.letters[i].uid, x.letters[i].uid);
+    imap_own_letters(s, x.mailbox, &uids);
+    struct str code = a->to.rights & RIGHT_READ ? appenduid(s, &x, &uids) : STR_NONE; /* RFC 4315 §3 */
     return a->replaced ? replaced(s, code) : imap_ok(code, S("appended"));
 }
 

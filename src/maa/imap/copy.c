@@ -59,6 +59,7 @@ static FIBER struct imap_done copy(struct imap_session *s, const struct imap_com
     int e = store_copy(s->service->store, s->cmd, &copying, &why);
     if (e) return imap_refuse_letters(s, e, &why);
     if (copying.n == 0) return imap_no(S("EXPUNGEISSUED"), S("these messages are gone"));
+    imap_own_letters(s, to.id, &copying.made);
     /* RFC 9051 §6.4.7, §11.4: who may not look into it learns nothing of what is there */
     struct str code = to.rights & RIGHT_READ ? copyuid(s, &copying) : STR_NONE;
     return move ? moved(s, code) : imap_finish_long(s, imap_ok(code, S("copied")), c->uid);

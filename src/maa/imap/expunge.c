@@ -12,6 +12,7 @@ FIBER struct imap_done imap_on_expunge(struct imap_session *s, const struct imap
                                        &gone, &why)
                    : 0;
     if (e) return imap_refusal(s, e, &why);
+    s->owes = true;
     s->expunged += (int64_t)uid_set_count(&gone);
     if (gone.n == 0 || !(s->enabled & IMAP_CONDSTORE)) return imap_ok(STR_NONE, S("done"));
     return imap_ok_gone(s, S("done")); /* RFC 7162 §3.2.7 */

@@ -259,7 +259,9 @@ static FIBER void mark_seen(struct fetch *f, struct page *p)
                              .how = FLAGS_ADD,
                              .flags = FLAG_SEEN,
                              .unchanged_since = UINT64_MAX};
-    if (store_flags_change(f->s->service->store, p->a, &c, NULL) || f->s->enabled & IMAP_CONDSTORE) return;
+    if (store_flags_change(f->s->service->store, p->a, &c, NULL)) return;
+    f->s->owes = f->s->enabled & IMAP_CONDSTORE;
+    if (f->s->owes) return;
     for (size_t i = 0; i < p->n; i++) p->v[i].seen = uid_set_has(&c.changed, p->v[i].e->uid);
     for (size_t i = 0; i < c.changed.n; i++)
         uid_set_add(f->memory, &f->seen, c.changed.v[i].first, c.changed.v[i].last);

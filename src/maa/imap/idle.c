@@ -9,7 +9,7 @@ static FIBER int idle(struct imap_session *s, mono_us deadline)
 {
     for (;;) {
         event_clear(&s->news);
-        imap_sync(s, true);
+        imap_sync_asked(s, true); /* RFC 5465 §4 */
         imap_tell_news(s);
         arena_reset(s->cmd);
         if (stream_error(s->io)) return stream_error(s->io);

@@ -75,20 +75,27 @@ static void put_attribute(struct buf *b, struct str attribute)
     buf_add(b, attribute);
 }
 
+void imap_put_list_attributes(const struct imap_session *s, struct buf *b, const struct imap_list_name *it,
+                              unsigned how)
+{
+    bool old = how & IMAP_LIST_OLD, notify = how & IMAP_LIST_NOTIFY;
+    buf_char(b, '(');
+    if (!it->mailbox) put_attribute(b, old ? S("\\Noselect") : S("\\NonExistent"));
+    else if (!(it->mailbox->rights & RIGHT_READ)) put_attribute(b, notify ? S("\\NoAccess") : S("\\Noselect"));
+    /* RFC 3348 §3 */
+    put_attribute(b, it->has_children ? S("\\HasChildren") : S("\\HasNoChildren"));
+    if (how & IMAP_LIST_SUBSCRIBED && it->subscribed) put_attribute(b, S("\\Subscribed"));
+    struct str use = it->mailbox ? special_use_attribute(it->mailbox->use) : S("");
+    if (use.n && it->mailbox->account == s->who.account) put_attribute(b, use);
+    buf_char(b, ')');
+}
+
 static void put_attributes(const struct listing *li, struct buf *b, const struct imap_list_name *it)
 {
     const struct imap_list *l = li->l;
     bool old = !l->extended && !(li->s->enabled & IMAP_REV2); /* knows no \NonExistent, which implies \Noselect */
-    buf_char(b, '(');
-    if (!it->mailbox) put_attribute(b, old ? S("\\Noselect") : S("\\NonExistent"));
-    else if (!(it->mailbox->rights & RIGHT_READ)) put_attribute(b, S("\\Noselect"));
-    /* RFC 3348 §3 */
-    put_attribute(b, it->has_children ? S("\\HasChildren") : S("\\HasNoChildren"));
     bool subscribed = l->returns & IMAP_RETURN_SUBSCRIBED || l->select & IMAP_SELECT_SUBSCRIBED;
-    if (subscribed && it->subscribed) put_attribute(b, S("\\Subscribed"));
-    struct str use = it->mailbox ? special_use_attribute(it->mailbox->use) : S("");
-    if (use.n && it->mailbox->account == li->s->who.account) put_attribute(b, use);
-    buf_char(b, ')');
+    imap_put_list_attributes(li->s, b, it, (old ? IMAP_LIST_OLD : 0u) | (subscribed ? IMAP_LIST_SUBSCRIBED : 0u));
 }
 
 static void put_childinfo(const struct imap_list *l, struct buf *b)

@@ -79,9 +79,14 @@ static void drop_map(void *map) { map_free(map); }
 FIBER int imap_list_names(struct imap_session *s, bool subscriptions, struct imap_list_names *out, struct error *e)
 {
     struct gathering *g = arena_new_of(s->cmd, struct gathering);
-    *out = (struct imap_list_names){0};
+    *out = (struct imap_list_names){.by_name = &g->by_name};
     *g = (struct gathering){.s = s, .out = out};
     map_init(&g->by_name, world_hash_key(loop_world(loop_self())));
     arena_defer(s->cmd, drop_map, &g->by_name);
     return gather(g, subscriptions, e);
+}
+
+struct imap_list_name *imap_list_name_find(const struct imap_list_names *names, struct str name)
+{
+    return names->by_name ? map_get(names->by_name, name) : NULL;
 }

@@ -1,13 +1,15 @@
 /* NOTIFY (RFC 5465): what the client wants to hear of without asking.
  *
  * What is asked for is kept as parsed; whole accounts are watched, one's own and those of others whose mailboxes are
- * named. Memory is bounded however much happens: what does not fit is found by comparing (notify_tell.c), so that
- * there is no NOTIFICATIONOVERFLOW. Notes of annotations of messages are not kept here: BADEVENT. */
+ * named. Memory is bounded however much happens: what does not fit is found by comparing (notify_names.c); which
+ * annotations changed cannot be, and is NOTIFICATIONOVERFLOW. There are no annotations of messages: BADEVENT. */
 #include "maa/imap/notify.h"
+#include "maa/imap/tree.h"
 
 #include <stdlib.h>
 
 #include "mail/limits.h"
+#include "mail/mailbox_name.h"
 
 /* ---- what a group means ---- */
 
@@ -36,9 +38,27 @@ static bool means(const struct imap_filter *f, struct str name, bool own, bool s
 unsigned imap_notify_events(const struct imap_session *s, struct str name, bool own, bool subscribed)
 {
     const struct imap_notify *n = &s->notify->command.notify;
+    unsigned events = 0;
+    for (size_t i = 0; i < n->n; i++) {
+        if (!means(&n->groups[i].filter, name, own, subscribed)) continue;
+        if (n->groups[i].events == 0) return 0; /* NONE */
+        events |= n->groups[i].events;
+    }
+    return events;
+}
+
+bool imap_notify_wants(const struct imap_session *s, unsigned events)
+{
+    const struct imap_notify *n = &s->notify->command.notify;
     for (size_t i = 0; i < n->n; i++)
-        if (means(&n->groups[i].filter, name, own, subscribed)) return n->groups[i].events;
-    return 0;
+        if (&n->groups[i] != s->notify->selected && n->groups[i].events & events) return true;
+    return false;
+}
+
+bool imap_notified(const struct imap_session *s)
+{
+    const struct imap_notifying *n = s->notify;
+    return n && (n->elsewhere || (n->selected && n->selected->events));
 }
 
 /* ---- reading ---- */
@@ -72,36 +92,46 @@ FIBER int imap_notify_tree(struct imap_session *s, struct arena *a, int64_t acco
 
 /* ---- watching ---- */
 
-static void on_news(int64_t mailbox, unsigned news, void *arg)
+static void on_news(void *arg)
 {
     struct imap_watched *w = arg;
-    size_t i = 0;
-    while (i < w->n_pending && w->pending[i].mailbox != mailbox) i++;
-    if (i == NOTIFY_PENDING) w->overflow = true;
-    else if (i == w->n_pending) w->pending[w->n_pending++] = (struct imap_pending){mailbox, news};
-    else w->pending[i].news |= news;
+    w->news = true;
     event_set(&w->session->news);
 }
+
+static void end_watch(void *watch) { store_unwatch_account(watch); }
 
 static FIBER int watch(struct imap_session *s, struct imap_notifying *n, int64_t account)
 {
     for (size_t i = 0; i < n->n_watched; i++)
         if (n->watched[i]->account == account) return 0;
-    if (n->n_watched > LIMIT_IMAP_WATCHED) return 0;
+    if (n->n_watched > LIMIT_IMAP_WATCHED) return ERR_TOO_LONG;
     struct imap_watched *w = arena_new_of(n->arena, struct imap_watched);
     *w = (struct imap_watched){.session = s, .account = account, .arena = arena_new(n->arena, 0)};
     n->watched = arena_grow(n->arena, n->watched, n->n_watched, &n->cap_watched, sizeof(struct imap_watched *));
     n->watched[n->n_watched++] = w;
-    w->watch = store_watch_account(s->service->store, loop_self(), account, on_news, w);
+    w->watch = store_watch_account(s->service->store, loop_self(), s->who.account, account, on_news, w);
+    arena_defer(n->arena, end_watch, w->watch);
     return imap_notify_tree(s, w->arena, account, &w->known, &w->n_known);
 }
 
-/* Whose mailbox is it? Names that lead nowhere are passed over (RFC 5465 §3.1). */
+/* Whose mailbox is it? Names that lead nowhere are passed over (RFC 5465 §3.1); who shows us nothing yet may do so
+ * later (§5.9). */
 static FIBER int watch_named(struct imap_session *s, struct imap_notifying *n, struct str name)
 {
     struct imap_place place;
     if (imap_place(s, name, &place, NULL) || place.account == 0) return 0;
     return watch(s, n, place.account);
+}
+
+FIBER int imap_notify_watch_subscribed(struct imap_session *s, struct imap_notifying *n)
+{
+    bool asked = false;
+    int e = 0;
+    for (size_t i = 0; i < n->command.notify.n; i++)
+        asked |= n->command.notify.groups[i].filter.kind == IMAP_FILTER_SUBSCRIBED;
+    for (size_t i = 0; asked && i < n->n_subscribed && !e; i++) e = watch_named(s, n, n->subscribed[i]);
+    return e;
 }
 
 static FIBER int watch_all(struct imap_session *s, struct imap_notifying *n)
@@ -112,37 +142,56 @@ static FIBER int watch_all(struct imap_session *s, struct imap_notifying *n)
     n->names = arena_new(n->arena, 0);
     if (!e) e = imap_notify_names(s, n->names, &n->subscribed, &n->n_subscribed);
     for (size_t i = 0; i < asked->n && !e; i++) {
-        const struct imap_filter *f = &asked->groups[i].filter;
-        bool subscribed = f->kind == IMAP_FILTER_SUBSCRIBED;
-        for (size_t k = 0; k < (subscribed ? n->n_subscribed : f->names.n) && !e; k++)
-            e = watch_named(s, n, subscribed ? n->subscribed[k] : f->names.v[k]);
+        const struct imap_strings *names = &asked->groups[i].filter.names;
+        for (size_t k = 0; k < names->n && !e; k++) e = watch_named(s, n, names->v[k]);
     }
-    return e;
+    return e ? e : imap_notify_watch_subscribed(s, n);
 }
 
 void imap_notify_end(struct imap_session *s)
 {
     struct imap_notifying *n = s->notify;
     s->notify = NULL;
-    if (!n) return;
-    for (size_t i = 0; i < n->n_watched; i++) store_unwatch_account(n->watched[i]->watch);
-    arena_free(n->arena);
+    if (n) arena_free(n->arena);
 }
 
 /* ---- the command ---- */
 
-/* A copy that lives as long as it is obeyed. */
-static struct imap_notifying *keep(struct imap_session *s)
+static struct imap_notifying *begin(struct imap_session *s)
 {
     struct arena *a = arena_new(s->arena, 0);
     struct imap_notifying *n = arena_new_of(a, struct imap_notifying);
     n->arena = a;
-    imap_parse(a, arena_str(a, s->input), &n->command);
     return n;
 }
 
+void imap_notify_silence(struct imap_session *s)
+{
+    struct imap_notifying *none = begin(s);
+    imap_notify_end(s);
+    s->notify = none;
+}
+
+/* As we say it: the login in full, composed as the store keeps it. What is no name stays as it is, and means nothing.
+ */
+static FIBER struct str as_told(struct imap_session *s, struct arena *a, struct str name)
+{
+    struct imap_place place;
+    if (imap_place(s, name, &place, NULL) || place.account == 0) return arena_str(a, name);
+    struct buf *path = buf_in(s->cmd, SIZE_MAX);
+    for (bool more = place.path.n > 0; more;) {
+        struct str level, rest;
+        more = str_cut(place.path, '/', &level, &rest);
+        place.path = rest;
+        if (mailbox_level(s->cmd, level, &level)) return arena_str(a, name);
+        buf_add(path, level);
+        if (more) buf_char(path, '/');
+    }
+    return arena_str(a, imap_name_of(s, place.account, buf_str(path)));
+}
+
 /* Names decoded; which groups there are. A refusal's text, or none. */
-static struct str prepare(struct imap_session *s, struct imap_notifying *n)
+static FIBER struct str prepare(struct imap_session *s, struct imap_notifying *n)
 {
     struct imap_notify *asked = &n->command.notify;
     for (size_t i = 0; i < asked->n; i++) {
@@ -156,23 +205,43 @@ static struct str prepare(struct imap_session *s, struct imap_notifying *n)
         for (size_t k = 0; k < g->filter.names.n; k++) {
             struct str name;
             if (imap_name(s, g->filter.names.v[k], &name)) return S("that is no name for a mailbox");
-            g->filter.names.v[k] = arena_str(n->arena, name);
+            g->filter.names.v[k] = as_told(s, n->arena, name);
         }
     }
     return STR_NONE;
 }
 
-static FIBER void tell_status(struct imap_session *s, const struct imap_notifying *n)
+/* RFC 5465 §3.1: what STATUS tells of each. */
+static FIBER void tell_status(struct imap_session *s, const struct imap_watched *w)
 {
-    for (size_t i = 0; i < n->n_watched; i++) {
-        const struct imap_watched *w = n->watched[i];
-        for (size_t k = 0; k < w->n_known; k++) {
-            struct str name = imap_name_of(s, w->account, w->known[k].path);
-            bool own = w->account == s->who.account;
-            if (imap_notify_events(s, name, own, imap_notify_subscribed(n, name)) & IMAP_EVENT_MESSAGE_NEW)
-                imap_notify_status(s, &w->known[k]);
-        }
+    for (size_t k = 0; k < w->n_known; k++) {
+        struct str name = imap_name_of(s, w->account, w->known[k].path);
+        unsigned events = imap_notify_events_of(s, w, name);
+        if (!(events & IMAP_EVENT_MESSAGE_NEW)) continue;
+        imap_notify_status(s, &w->known[k], events & IMAP_EVENT_FLAG_CHANGE ? IMAP_STATUS_HIGHESTMODSEQ : 0);
+        fiber_yield_if_long();
     }
+}
+
+static FIBER struct imap_done set(struct imap_session *s)
+{
+    struct imap_notifying *n = begin(s);
+    imap_parse(n->arena, arena_str(n->arena, s->input), &n->command);
+    struct str refusal = prepare(s, n);
+    int e = str_is_none(refusal) ? watch_all(s, n) : 0;
+    if (e || !str_is_none(refusal)) { /* what was asked for before holds */
+        arena_free(n->arena);
+        if (e == ERR_TOO_LONG) return imap_no(S("NOTIFICATIONOVERFLOW"), S("these are too many accounts"));
+        return e ? imap_refusal(s, e, NULL) : imap_bad(refusal);
+    }
+    imap_notify_end(s);
+    s->notify = n;
+    for (size_t i = 0; i < n->n_watched; i++) {
+        imap_notify_no_access(s, n->watched[i]);
+        if (n->command.notify.status) tell_status(s, n->watched[i]);
+    }
+    s->owes = true; /* RFC 5465 §3.1: "implies an implicit NOOP" */
+    return imap_ok(STR_NONE, S("done"));
 }
 
 FIBER struct imap_done imap_on_notify(struct imap_session *s, const struct imap_command *c)
@@ -183,15 +252,7 @@ FIBER struct imap_done imap_on_notify(struct imap_session *s, const struct imap_
             return imap_no(S("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange "
                              "MailboxMetadataChange ServerMetadataChange)"),
                            S("these are the events there are"));
-    imap_notify_end(s);
-    if (asked->none) return imap_ok(STR_NONE, S("silence"));
-    s->notify = keep(s);
-    struct str refusal = prepare(s, s->notify);
-    int e = str_is_none(refusal) ? watch_all(s, s->notify) : 0;
-    if (e || !str_is_none(refusal)) {
-        imap_notify_end(s);
-        return e ? imap_refusal(s, e, NULL) : imap_bad(refusal);
-    }
-    if (asked->status) tell_status(s, s->notify);
-    return imap_ok(STR_NONE, S("done"));
+    if (!asked->none) return set(s);
+    imap_notify_silence(s);
+    return imap_ok(STR_NONE, S("silence"));
 }

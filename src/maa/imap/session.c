@@ -128,7 +128,7 @@ static FIBER bool finish(struct imap_session *s, const struct imap_command *c, c
 {
     if (d->said) return d->close;
     if (d->kind != IMAP_BAD && !d->close) {
-        imap_sync(s, may_shift(c));
+        imap_sync_asked(s, may_shift(c));
         imap_tell_news(s);
         imap_tell_held(s);
     }
@@ -175,6 +175,7 @@ static FIBER bool run_one(struct imap_session *s, struct imap_input *in)
     imap_parse(s->cmd, in->text, &c);
     s->tag = c.tag;
     s->input = in->text;
+    s->owes = false;
     static const struct imap_done too_big = {
         .kind = IMAP_BAD, .code = S_INIT("TOOBIG"), .text = S_INIT("that literal is too large")};
     struct imap_done d = in->kind == IMAP_INPUT_TOO_BIG   ? too_big

@@ -40,6 +40,7 @@ struct imap_selected {
     bool held;                /* letters are gone, and the client could not be told yet */
     uint64_t told_modseq;     /* up to here it has been told of everything (RFC 7162 §3.2) */
     struct uid_set saved;     /* "$" (RFC 5182); in `arena` */
+    struct uid_set own;       /* letters put there by the client, not told yet; with NOTIFY alone; in `arena` */
     struct arena *arena;      /* lives while it is selected */
 };
 
@@ -63,7 +64,8 @@ struct imap_session {
     struct imap_updates *updates;
     struct str tag;      /* of the command at hand */
     struct str input;    /* the command at hand as it came */
-    bool flags_unwanted; /* news are told to one who asked for them, but not for these (RFC 5465 §5.1) */
+    bool owes;           /* the command changed the selected mailbox: what came of it is told, whatever NOTIFY says */
+    bool news_unwanted, flags_unwanted; /* NOTIFY did not ask for them (RFC 5465 §3.1, §5.1) */
     bool compressed;
     int errors, auth_failures;
     int64_t fetched, appended, expunged; /* for the log */
@@ -147,6 +149,8 @@ struct str imap_name_of(struct imap_session *s, int64_t account, struct str path
  * (RFC 9051 §7.5.1: not while a command by sequence numbers runs). Called by the loop after each command. `quiet`: UIDs
  * whose flag changes with MODSEQ <= quiet_modseq the client knows already (STORE .SILENT). */
 FIBER int imap_sync(struct imap_session *s, bool expunges);
+/* The same as far as NOTIFY asked for it: for the ends of commands, and IDLE (RFC 5465 §3.1, §4). */
+FIBER int imap_sync_asked(struct imap_session *s, bool expunges);
 FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct uid_set *quiet, uint64_t quiet_modseq);
 /* Before a tagged response: a client of QRESYNC must not take a MODSEQ it heard for the highest while it has not been
  * told of letters that went before (RFC 7162 §3.2, §6). */
@@ -173,6 +177,8 @@ bool imap_notified(const struct imap_session *s);        /* does the client want
 FIBER void imap_tell_news(struct imap_session *s);       /* of other mailboxes, as NOTIFY asked; after each command */
 FIBER void imap_tell_unasked(struct imap_session *s);    /* of all, while no command runs (RFC 5465 §3) */
 FIBER void imap_notify_fetch(struct imap_session *s, uid first); /* of letters new to the client, from this UID on */
+/* The client itself put them there: MessageNew's FETCH is not for them (RFC 5465 §5.2). */
+void imap_own_letters(struct imap_session *s, int64_t mailbox, const struct uid_set *uids);
 void imap_notify_end(struct imap_session *s);            /* nothing asked for is fine */
 
 /* ---- letters that come as literals (append.c) ---- */

@@ -1,4 +1,4 @@
-/* IMAP sessions as such: opening mailboxes, what is told when, IDLE and NOTIFY over several loops, and clients that do
+/* IMAP sessions as such: opening mailboxes, what is told when, IDLE over several loops, and clients that do
  * not behave. */
 #include "maa/imap/testing.h"
 
@@ -272,107 +272,6 @@ static void idle_hears_at_once(void **state)
     imap_twice(idling);
 }
 
-/* ---- NOTIFY (RFC 5465) ---- */
-
-static FIBER void notifying(struct imap_test *t)
-{
-    letters(t, 3);
-    struct imap_client *c = open_inbox(t, ""), *other = open_inbox(t, "");
-    imap_ask_for(c, "notify set (selected (MessageNew))", "BAD *");
-    imap_ask_for(c, "notify set (selected (MessageNew MessageExpunge AnnotationChange FlagChange))", "NO [BADEVENT *");
-    imap_ask_for(c, "notify set (selected none) (selected-delayed none)", "BAD *");
-    imap_ask(c, "create Work");
-    imap_ask(c, "notify set status (selected (MessageNew (uid body.peek[header.fields (subject)]) MessageExpunge)) "
-                "(subtree Work (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))");
-    imap_heard(c, "* STATUS Work (MESSAGES 0 *");
-    assert_false(imap_said(c, "* STATUS *Sent*"));
-    imap_ask(other, "store 2 +flags.silent \\deleted");
-    imap_ask(other, "expunge");
-    imap_expect(c, "* 2 EXPUNGE");
-    letters(t, 1);
-    imap_expect(c, "* 3 EXISTS");
-    imap_expect(c, "* * RECENT");
-    imap_expect(c, "* 3 FETCH (UID 4 BODY[HEADER.FIELDS (subject)] {*}");
-    imap_expect(c, "Subject: x");
-    imap_expect(c, "");
-    imap_expect(c, ")");
-    imap_ask(other, "copy 1 Work");
-    imap_expect(c, "* STATUS Work (MESSAGES 1 UIDNEXT 2 *");
-    imap_ask(other, "create Work/2026"); /* its group is the subtree's, the first, which asks for no names */
-    imap_ask(other, "create Play");
-    imap_expect(c, "* LIST (*) \"/\" Play");
-    imap_bye(c);
-    imap_bye(other);
-}
-
-static FIBER void notifying_names(struct imap_test *t)
-{
-    struct imap_client *c = imap_login(t, "bob"), *other = imap_login(t, "bob");
-    imap_ask(c, "notify set (personal (MailboxName SubscriptionChange MessageNew MessageExpunge FlagChange))");
-    imap_ask(other, "create Work");
-    imap_expect(c, "* LIST (*) \"/\" Work");
-    imap_ask(other, "rename Work Play");
-    imap_expect(c, "* LIST (*) \"/\" Play (*OLDNAME* (Work))");
-    imap_ask(other, "subscribe Play");
-    imap_expect(c, "* LIST (\\Subscribed) \"/\" Play");
-    letters(t, 1);
-    imap_expect(c, "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY * UNSEEN 1)");
-    imap_ask(other, "select inbox");
-    imap_ask(other, "store 1 +flags \\seen");
-    imap_expect(c, "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY * UNSEEN 0)");
-    imap_ask(other, "delete Play");
-    imap_expect(c, "* LIST (\\NonExistent) \"/\" Play");
-    imap_ask(c, "notify none");
-    imap_ask(other, "create Silence");
-    fiber_sleep(SECONDS(1));
-    imap_ask(c, "noop");
-    assert_int_equal(c->said.n, 0);
-    imap_bye(c);
-    imap_bye(other);
-}
-
-static FIBER void notifying_later(struct imap_test *t)
-{
-    letters(t, 2);
-    struct imap_client *c = open_inbox(t, ""), *other = open_inbox(t, "");
-    imap_ask(c, "notify set (selected-delayed (MessageNew MessageExpunge FlagChange))");
-    imap_ask(other, "store 1 +flags.silent \\deleted");
-    imap_expect(c, "* 1 FETCH (UID 1 FLAGS (*\\Deleted))");
-    imap_ask(other, "expunge");
-    letters(t, 1);
-    imap_expect(c, "* 3 EXISTS"); /* what is gone keeps its number */
-    imap_expect(c, "* * RECENT");
-    imap_ask(c, "noop");
-    imap_heard(c, "* 1 EXPUNGE");
-    imap_bye(c);
-    imap_bye(other);
-}
-
-/* More mailboxes than the memory of what is pending holds. */
-static FIBER void notifying_of_many(struct imap_test *t)
-{
-    struct imap_client *c = imap_login(t, "bob"), *other = imap_login(t, "bob");
-    imap_ask(c, "notify set (personal (MailboxName))");
-    for (int i = 0; i < 150; i++) {
-        struct str line = arena_printf(other->arena, "m CREATE B%d", i);
-        imap_say(other, arena_cstr(other->arena, line));
-    }
-    for (int i = 0; i < 150; i++) imap_expect(other, "m OK *");
-    fiber_sleep(SECONDS(1));
-    for (int i = 0; i < 150; i++) imap_expect(c, "* LIST (*) \"/\" B*");
-    imap_bye(c);
-    imap_bye(other);
-}
-
-static void notify_tells_unasked(void **state)
-{
-    (void)state;
-    imap_twice(notifying);
-    imap_twice(notifying_names);
-    imap_twice(notifying_later);
-    imap_twice(notifying_of_many);
-}
-
 /* ---- clients that do not behave ---- */
 
 static FIBER void pipelining(struct imap_test *t)
@@ -506,7 +405,6 @@ int main(void)
         cmocka_unit_test(rights_taken_back_are_the_end_of_news),
         cmocka_unit_test(uidonly_has_no_numbers),
         cmocka_unit_test(idle_hears_at_once),
-        cmocka_unit_test(notify_tells_unasked),
         cmocka_unit_test(ten_thousand_commands_come_in_order),
         cmocka_unit_test(nonsense_is_answered),
         cmocka_unit_test(who_never_reads_is_not_waited_for),

@@ -113,7 +113,7 @@ static struct str numbers_of(struct imap_session *s, const struct uid_set *uids,
 FIBER struct imap_done imap_finish_long(struct imap_session *s, struct imap_done d, bool expunges)
 {
     if (d.code.n < LIMIT_IMAP_STATUS_LINE / 2) return d;
-    imap_sync(s, expunges);
+    imap_sync_asked(s, expunges);
     imap_tell_news(s);
     imap_tell_held(s);
     struct buf *b = buf_in(s->cmd, d.code.n + d.text.n + s->tag.n + 64);
@@ -150,6 +150,7 @@ FIBER struct imap_done imap_on_store(struct imap_session *s, const struct imap_c
     uint64_t before = s->selected->shown->highest_modseq;
     int e = uids.n ? store_flags_change(s->service->store, s->cmd, &change, &why) : 0;
     if (e) return refused(s, e, &why);
+    s->owes = true;
     if (st->silent) imap_sync_silent(s, c->uid, &change);
     else imap_sync(s, c->uid);
     if (!st->silent || st->has_unchangedsince) tell_unchanged(s, &uids, before);

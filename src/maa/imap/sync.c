@@ -202,6 +202,10 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
         snapshot_unref(now);
         return expunges ? lose_mailbox(s) : 0;
     }
+    if (s->news_unwanted) { /* RFC 5465 §5: NONE is a snapshot */
+        snapshot_unref(now);
+        return 0;
+    }
     uint32_t there = now->count;
     if (!expunges) now = snapshot_keeping(m->shown, now);
     m->held = now->count > there;

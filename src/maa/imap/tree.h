@@ -47,7 +47,17 @@ struct imap_list_name {
 struct imap_list_names {
     struct imap_list_name **v; /* parents before children */
     size_t n;
+    const struct map *by_name;
 };
+struct imap_list_name *imap_list_name_find(const struct imap_list_names *names, struct str name);
+/* "(\HasNoChildren \Sent)"; what cannot be read is \Noselect, or for NOTIFY \NoAccess. */
+enum imap_list_attributes {
+    IMAP_LIST_OLD = 1, /* for who knows no \NonExistent */
+    IMAP_LIST_SUBSCRIBED = 2,
+    IMAP_LIST_NOTIFY = 4
+};
+void imap_put_list_attributes(const struct imap_session *s, struct buf *b, const struct imap_list_name *it,
+                              unsigned how);
 /* All mailboxes we may see, and the levels above them; with subscriptions, also those of them that name nothing. In
  * s->cmd. */
 FIBER int imap_list_names(struct imap_session *s, bool subscriptions, struct imap_list_names *out, struct error *e);
