@@ -171,7 +171,8 @@ static FIBER int read_letter(const struct admin *admin, struct answer *a, const 
     struct str *keywords = arena_array(a->arena, json_array_size(words), sizeof *keywords);
     for (size_t i = 0; i < json_array_size(words); i++) {
         const json_t *w = json_array_get(words, i);
-        if (json_is_string(w)) keywords[out->n_keywords++] = str_of(json_string_value(w), json_string_length(w));
+        struct str word = json_is_string(w) ? str_of(json_string_value(w), json_string_length(w)) : S("");
+        if (keyword_check(word) == 0) keywords[out->n_keywords++] = word; /* others could not be told to anybody */
     }
     out->keywords = keywords;
     return 0;

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+#include "base/error.h"
+#include "base/str.h"
+
 enum flag {
     FLAG_SEEN = 1u << 0,
     FLAG_ANSWERED = 1u << 1,
@@ -20,5 +23,9 @@ enum flag {
 };
 
 typedef uint32_t flag_set;
+
+/* May a keyword be called so? ERR_SYNTAX: it is no atom, and in a list of flags nobody could read it; ERR_TOO_LONG:
+ * over LIMIT_KEYWORD_NAME. */
+int keyword_check(struct str name);
 
 #endif

@@ -171,6 +171,7 @@ enum {
     LIMIT_IMAP_SECTION = 100,           /* LIMIT_MIME_DEPTH: no part lies deeper */
     LIMIT_IMAP_KEYWORDS = 200,          /* of one STORE or APPEND; a mailbox has room for 22 */
     LIMIT_IMAP_WORDS = 1000,            /* of other lists: patterns, entries, mailboxes of a filter */
+    LIMIT_IMAP_PATTERNS = 16 << 10,     /* bytes of LIST's patterns with wildcards: each is tried on each name */
     LIMIT_IMAP_ID = 30,                 /* RFC 2971 §3.3 */
     LIMIT_IMAP_RESPONSE_DEPTH = 400,    /* lists in each other we read: BODYSTRUCTURE of LIMIT_MIME_DEPTH has 300 */
     LIMIT_IMAP_QUOTED = 1000,           /* bytes; longer strings we write are literals */
@@ -226,6 +227,7 @@ enum {
     LIMIT_METADATA_VALUE = 64 << 10,    /* bytes; RFC 5464 §4.3: at least 1024 */
     LIMIT_METADATA_ENTRIES = 100,       /* of a mailbox, for all and for one person */
     LIMIT_KEYWORDS = 22,                /* of a mailbox's own: bits that are left in an entry's word of flags */
+    LIMIT_KEYWORD_NAME = 255,           /* bytes: all of a mailbox's are told in one line */
     LIMIT_VIEWS_KEPT = 4 << 20,         /* bytes of snapshots nobody looks at: SELECT, CLOSE, SELECT reads once */
 };
 #define SPAN_TRACE_KEPT DAYS(90)

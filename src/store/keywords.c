@@ -108,6 +108,13 @@ static int give_bit(struct store *s, struct mailbox_row *m, struct str name, int
     return 0;
 }
 
+static int name_check(struct str name, struct error *e)
+{
+    int r = keyword_check(name);
+    if (r == ERR_TOO_LONG) return error_set(e, r, "a keyword has at most %d bytes", LIMIT_KEYWORD_NAME);
+    return r ? error_set(e, r, "not a name for a keyword") : 0;
+}
+
 int keywords_bits(struct store *s, struct mailbox_row *m, const struct str *names, size_t n, bool give, flag_set *bits,
                   struct error *e)
 {
@@ -115,7 +122,8 @@ int keywords_bits(struct store *s, struct mailbox_row *m, const struct str *name
     int r = n ? names_of(s, m, e) : 0;
     for (size_t i = 0; !r && i < n; i++) {
         int bit = keyword_bit(m->keywords, names[i]);
-        if (bit < 0 && give) r = give_bit(s, m, names[i], &bit, e);
+        if (bit < 0 && give) r = name_check(names[i], e);
+        if (bit < 0 && give && !r) r = give_bit(s, m, names[i], &bit, e);
         if (!r && bit >= 0) *bits |= (flag_set)1 << bit;
     }
     return r;

@@ -46,7 +46,7 @@ def make_mbox(path, n, first=0):
         m.set_flags("RF" if i % 2 else "O")
         m.set_from("carol@example.net", time.gmtime(1700000000 + i))
         if i == first:
-            m["X-Keywords"] = "work $Junk"
+            m["X-Keywords"] = "work $Junk a) {3}"
         box.add(m)
     box.flush()
     box.close()
