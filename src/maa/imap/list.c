@@ -1,6 +1,7 @@
 /* LIST with all its extensions (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 8440, RFC 9590), and LSUB (RFC 3501
  * §6.3.9). */
 #include "maa/imap/tree.h"
+#include "mail/limits.h"
 
 enum { LIST_PIECE = 16 << 10 }; /* bytes of output that are sent */
 
@@ -24,14 +25,16 @@ static bool is_wanted(const struct listing *li, const struct imap_list_name *it)
 }
 
 /* By any pattern. A level without a mailbox is meant by "%" at the end, or by its very name. */
-static bool is_matched(const struct listing *li, const struct imap_list_name *it)
+static FIBER bool is_matched(const struct listing *li, const struct imap_list_name *it)
 {
-    for (size_t i = 0; i < li->n_patterns; i++)
+    for (size_t i = 0; i < li->n_patterns; i++) {
+        fiber_yield_if_long();
         if (imap_pattern_matches(&li->patterns[i], it->name)) return true;
+    }
     return false;
 }
 
-static bool is_level(const struct listing *li, const struct imap_list_name *it)
+static FIBER bool is_level(const struct listing *li, const struct imap_list_name *it)
 {
     if (it->mailbox || !it->has_children) return false;
     for (size_t i = 0; i < li->n_patterns; i++) {
@@ -47,7 +50,6 @@ static FIBER void choose(struct listing *li)
         struct imap_list_name *it = li->names.v[i];
         it->matches = is_matched(li, it);
         it->wanted = is_wanted(li, it);
-        fiber_yield_if_long();
         if (!it->wanted) continue;
         for (struct imap_list_name *up = it->above; up; up = up->above) {
             if (up->wanted_below && (it->matches || up->wanted_below_unmatched)) break;
@@ -59,7 +61,7 @@ static FIBER void choose(struct listing *li)
 
 /* RFC 5258 §3.5, §5 examples 8 and 9: what is not wanted itself is told for the sake of what lies below, unless all of
  * that is told anyway. */
-static bool is_told(const struct listing *li, const struct imap_list_name *it)
+static FIBER bool is_told(const struct listing *li, const struct imap_list_name *it)
 {
     if (!it->matches) return false;
     if (it->wanted) return true;
@@ -179,15 +181,25 @@ static int read_patterns(struct listing *li)
 {
     struct imap_session *s = li->s;
     const struct imap_list *l = li->l;
+    size_t wild = 0;
     li->patterns = arena_array(s->cmd, l->patterns.n, sizeof *li->patterns);
     for (size_t i = 0; i < l->patterns.n; i++) {
         struct str whole = l->patterns.v[i];
         if (whole.n == 0) continue; /* names nothing, except alone in a LIST of RFC 3501 */
         if (l->reference.n) whole = arena_printf(s->cmd, "%.*s%.*s", STR_FMT(l->reference), STR_FMT(whole));
-        if (imap_name(s, whole, &whole)) return ERR_SYNTAX;
-        li->patterns[li->n_patterns++] = imap_pattern_of(s->cmd, whole);
+        if (imap_name_composed(s, whole, &whole)) return ERR_SYNTAX;
+        struct imap_pattern p = imap_pattern_of(s->cmd, whole);
+        wild += p.wild ? p.text.n : 0;
+        if (wild > LIMIT_IMAP_PATTERNS) return ERR_TOO_LONG;
+        li->patterns[li->n_patterns++] = p;
     }
     return 0;
+}
+
+static struct imap_done refuse_patterns(int e)
+{
+    if (e == ERR_TOO_LONG) return imap_no(S("LIMIT"), S("those are too many wildcards"));
+    return imap_bad(S("that is no name, and no pattern"));
 }
 
 static FIBER int prepare(struct listing *li, bool subscriptions, struct error *why)
@@ -204,11 +216,12 @@ FIBER struct imap_done imap_on_list(struct imap_session *s, const struct imap_co
     struct listing li = {.s = s, .l = &c->list};
     struct error why = {0};
     if (!c->list.extended && c->list.patterns.v[0].n == 0) return tell_separator(s, c->list.reference);
-    if (read_patterns(&li)) return imap_bad(S("that is no name, and no pattern"));
+    int e = read_patterns(&li);
+    if (e) return refuse_patterns(e);
     bool subscriptions = (c->list.select & IMAP_SELECT_SUBSCRIBED) || (c->list.returns & IMAP_RETURN_SUBSCRIBED);
     if (c->list.returns & IMAP_RETURN_STATUS && c->list.status & IMAP_STATUS_HIGHESTMODSEQ)
         imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
-    int e = prepare(&li, subscriptions, &why);
+    e = prepare(&li, subscriptions, &why);
     if (e) return imap_refusal(s, e, &why);
     for (size_t i = 0; i < li.names.n; i++) {
         if (!is_told(&li, li.names.v[i])) continue;
@@ -232,8 +245,9 @@ FIBER struct imap_done imap_on_lsub(struct imap_session *s, const struct imap_co
     struct error why = {0};
     l.select = IMAP_SELECT_SUBSCRIBED;
     struct listing li = {.s = s, .l = &l};
-    if (read_patterns(&li)) return imap_bad(S("that is no name, and no pattern"));
-    int e = li.n_patterns ? prepare(&li, true, &why) : 0;
+    int e = read_patterns(&li);
+    if (e) return refuse_patterns(e);
+    e = li.n_patterns ? prepare(&li, true, &why) : 0;
     if (e) return imap_refusal(s, e, &why);
     for (size_t i = 0; i < li.names.n; i++) {
         const struct imap_list_name *it = li.names.v[i];

@@ -23,13 +23,20 @@ void imap_put_metadata(struct imap_session *s, struct buf *b, const struct metad
 
 /* ---- LIST's patterns (match.c) ---- */
 
+struct imap_automaton { /* sets of states, a bit for each: the pattern's characters, and its end */
+    uint64_t *now, *anything, *level; /* where it is; before a '*', before a '%' */
+    uint64_t *rows;                   /* before each other character: */
+    unsigned char row[256], n_rows;   /* 0: it is not in the pattern */
+};
 struct imap_pattern { /* runs of wildcards made one */
     struct str text;
     bool levels; /* it ends in '%': levels that are no mailboxes match too (RFC 3501 §6.3.8) */
-    unsigned char *states; /* text.n + 1, twice */
+    bool wild;   /* it has wildcards: */
+    size_t words;
+    struct imap_automaton *automaton;
 };
 struct imap_pattern imap_pattern_of(struct arena *a, struct str text);
-/* In time O(pattern × name) at most: '*' is anything, '%' anything but the separator. */
+/* In time O(pattern / 64 × name) at most: '*' is anything, '%' anything but the separator. */
 bool imap_pattern_matches(const struct imap_pattern *p, struct str name);
 
 /* ---- names LIST may tell (list_names.c) ---- */
