@@ -31,7 +31,7 @@ FIBER struct imap_done imap_on_starttls(struct imap_session *s, const struct ima
 {
     struct tls_context *tls = imap_tls_to_be_had(s);
     if (!tls) return imap_bad(stream_tls(s->io)->version ? S("TLS is on already") : S("TLS is not to be had here"));
-    struct buf *b = buf_in(s->cmd, LIMIT_IMAP_STATUS_LINE);
+    struct buf *b = buf_in(s->cmd, LIMIT_IMAP_STATUS_LINE + c->tag.n);
     imap_put_condition(b, c->tag, IMAP_OK, STR_NONE, S("begin"));
     imap_put(s, buf_str(b));
     stream_deadline(s->io, loop_now() + TIMEOUT_TLS_HANDSHAKE);

@@ -99,7 +99,7 @@ static FIBER void tell_all(struct imap_session *s)
 {
     const struct imap_selected *m = s->selected;
     const struct snapshot *shown = m->shown;
-    struct buf *b = buf_in(s->cmd, PIECE);
+    struct buf *b = buf_in(s->cmd, SIZE_MAX); /* keywords and name may be long */
     imap_put_flags_there_are(s, b);
     buf_printf(b, "* %u EXISTS\r\n", shown->count);
     if (s->enabled & IMAP_REV2) put_list(s, b);
@@ -181,7 +181,7 @@ static FIBER int resync(struct imap_session *s, const struct imap_select *q, str
     int e = store_vanished(s->service->store, s->cmd, m->mailbox, q->modseq,
                            q->has_known ? &q->known_uids.numbers : &everything, &gone, why);
     if (e) return e;
-    struct buf *b = buf_in(s->cmd, PIECE * 2);
+    struct buf *b = buf_in(s->cmd, SIZE_MAX);
     gone = truly_gone(s, &gone, q->has_match ? known_good(s, q) : 0);
     imap_tell_vanished(s, b, true, &gone);
     tell_changes(s, q, b);

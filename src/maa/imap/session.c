@@ -99,7 +99,7 @@ FIBER struct imap_done imap_on_logout(struct imap_session *s, const struct imap_
 static FIBER void say(struct imap_session *s, struct str tag, enum imap_condition kind, struct str code,
                       struct str text)
 {
-    struct buf *b = buf_in(s->cmd, LIMIT_IMAP_STATUS_LINE);
+    struct buf *b = buf_in(s->cmd, LIMIT_IMAP_STATUS_LINE + tag.n); /* a client's tag may be as long as a command */
     imap_put_condition(b, str_is_none(tag) ? S("*") : tag, kind, code, text);
     imap_put(s, buf_str(b)); /* an error sticks, and ends the loop at its next read */
 }

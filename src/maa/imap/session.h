@@ -122,6 +122,8 @@ FIBER void imap_throw_out(struct imap_session *s, int e);
 bool imap_utf8(const struct imap_session *s);      /* may names and quoted strings be raw UTF-8? */
 /* As the client writes it: decoded, "INBOX" canonical, not checked. ERR_SYNTAX: broken modified UTF-7. */
 int imap_name(struct imap_session *s, struct str written, struct str *utf8);
+/* The same as the store keeps names (NFC), where no look-up of the store's does that: to be compared with others. */
+int imap_name_composed(struct imap_session *s, struct str written, struct str *utf8);
 
 void imap_put_object_id(struct buf *b, char kind, int64_t id); /* RFC 8474 §4; kind: F mailbox, M email, T thread */
 struct str imap_capability_code(struct imap_session *s);       /* "CAPABILITY IMAP4rev2 ..." */

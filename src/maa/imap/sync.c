@@ -210,7 +210,7 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
     if (!expunges) now = snapshot_keeping(m->shown, now);
     m->held = now->count > there;
     struct telling t = {.s = s,
-                        .b = buf_in(s->cmd, PIECE * 2),
+                        .b = buf_in(s->cmd, SIZE_MAX), /* sent whenever it has a PIECE */
                         .old_next = m->shown->uid_next,
                         .quiet = quiet,
                         .quiet_modseq = quiet_modseq};

@@ -149,6 +149,14 @@ static FIBER void changing(struct imap_test *t)
         "* LIST (\\HasNoChildren) \"/\" q/x/y\r\n");
     imap_ask_for(c, "subscribe \"\"", "NO [CANNOT]*");
     /* names that are written otherwise than they will be (RFC 9051 §6.3.4) */
+    imap_ask(c, "subscribe u&AwE-");
+    imap_ask(c, "create u&AwE-");
+    ask(c, "list \"\" u&AwE- return (subscribed)", "* LIST (\\HasNoChildren \\Subscribed) \"/\" &APo-\r\n");
+    ask(c, "lsub \"\" u&AwE-", "* LSUB () \"/\" &APo-\r\n");
+    imap_ask(c, "unsubscribe u&AwE-");
+    imap_ask(c, "append u&AwE- {4+}\r\na: b");
+    imap_ask(c, "esearch in (mailboxes u&AwE-) return (count) all");
+    imap_heard(c, "* ESEARCH (TAG * MAILBOX &APo- UIDVALIDITY *) UID COUNT 1");
     imap_ask(c, "enable IMAP4rev2");
     imap_ask(c, "create {6+}\r\nCafe\xcc\x81");
     imap_heard(c, "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))");
