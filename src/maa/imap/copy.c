@@ -15,6 +15,8 @@ FIBER bool imap_find_target(struct imap_session *s, struct str written, struct m
     if (!e && !(out->rights & (RIGHT_LOOKUP | RIGHT_READ | RIGHT_INSERT))) e = ERR_NOT_FOUND; /* RFC 4314 §6 */
     if (e == ERR_NOT_FOUND) *refusal = imap_no(S("TRYCREATE"), S("there is no such mailbox"));
     else if (e) *refusal = imap_refusal(s, e, &why);
+    else if (!str_ieq(written, S("INBOX"))) /* RFC 9051 §6.3.12; what everybody writes as he likes, all know */
+        imap_tell_canonical(s, S(""), imap_name_of(s, out->account, out->path), written);
     return e == 0;
 }
 

@@ -1,10 +1,12 @@
 /* CREATE (RFC 9051 §6.3.4) with special uses (RFC 6154 §3) and the new mailbox's id (RFC 8474 §4.2). */
 #include "maa/imap/tree.h"
 
-FIBER void imap_tell_name(struct imap_session *s, struct str name, struct str old)
+FIBER void imap_tell_name(struct imap_session *s, struct str attributes, struct str name, struct str old)
 {
     struct buf *b = buf_in(s->cmd, SIZE_MAX);
-    buf_lit(b, "* LIST () \"/\" ");
+    buf_lit(b, "* LIST (");
+    buf_add(b, attributes);
+    buf_lit(b, ") \"/\" ");
     imap_put_mailbox(b, name, imap_utf8(s));
     buf_lit(b, " (\"OLDNAME\" (");
     imap_put_mailbox(b, old, imap_utf8(s));
@@ -59,8 +61,9 @@ FIBER struct imap_done imap_on_create(struct imap_session *s, const struct imap_
     if (e) return refuse(s, &place, use, e, &why);
     struct mailbox made;
     if (s->enabled & IMAP_REV2 && !imap_find(s, name, &made, NULL)) {
-        struct str now = imap_name_of(s, made.account, made.path);
-        if (!str_eq(now, name)) imap_tell_name(s, now, name);
+        struct str written = c->create.mailbox;
+        if (str_ends(written, S("/"))) written.n--;
+        imap_tell_canonical(s, S(""), imap_name_of(s, made.account, made.path), written);
     }
     return created(s, id);
 }

@@ -11,5 +11,7 @@ FIBER struct imap_done imap_on_delete(struct imap_session *s, const struct imap_
     if (m.use == USE_INBOX) return imap_no(S("CANNOT"), S("INBOX cannot be deleted"));
     int e = store_mailbox_delete(s->service->store, s->who.account, m.id, &why);
     if (e == ERR_CONFLICT) return imap_no(S("HASCHILDREN"), S("there are mailboxes below it"));
-    return e ? imap_refusal(s, e, &why) : imap_ok(STR_NONE, S("deleted"));
+    if (e) return imap_refusal(s, e, &why);
+    imap_tell_canonical(s, S("\\NonExistent"), imap_name_of(s, m.account, m.path), c->mailbox);
+    return imap_ok(STR_NONE, S("deleted"));
 }

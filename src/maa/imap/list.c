@@ -66,7 +66,7 @@ static FIBER bool is_told(const struct listing *li, const struct imap_list_name 
     if (!it->matches) return false;
     if (it->wanted) return true;
     if (li->l->select & IMAP_SELECT_RECURSIVEMATCH) return it->wanted_below_unmatched;
-    return li->l->select == 0 && is_level(li, it);
+    return !(li->l->select & ~(unsigned)IMAP_SELECT_REMOTE) && is_level(li, it); /* RFC 9051 §6.3.9.8, example 10 */
 }
 
 /* ---- telling ---- */
@@ -142,7 +142,7 @@ static FIBER void put_returns(struct listing *li, struct buf *b, const struct im
 {
     unsigned returns = li->l->returns;
     const struct mailbox *m = it->mailbox;
-    if (!m) return;
+    if (!m || !it->wanted) return; /* RFC 9051 §6.3.9.8, example 11: not for its children's sake alone */
     if (returns & IMAP_RETURN_STATUS && m->rights & RIGHT_READ) {
         buf_lit(b, "* STATUS ");
         imap_put_status(li->s, b, it->name, m, li->l->status);
@@ -177,7 +177,7 @@ static FIBER struct imap_done tell_separator(struct imap_session *s, struct str 
 }
 
 /* A pattern is read together with the reference, so that "inbox" is INBOX where it is at the root alone. */
-static int read_patterns(struct listing *li)
+static void read_patterns(struct listing *li)
 {
     struct imap_session *s = li->s;
     const struct imap_list *l = li->l;
@@ -187,19 +187,12 @@ static int read_patterns(struct listing *li)
         struct str whole = l->patterns.v[i];
         if (whole.n == 0) continue; /* names nothing, except alone in a LIST of RFC 3501 */
         if (l->reference.n) whole = arena_printf(s->cmd, "%.*s%.*s", STR_FMT(l->reference), STR_FMT(whole));
-        if (imap_name_composed(s, whole, &whole)) return ERR_SYNTAX;
+        if (imap_name(s, whole, &whole)) continue; /* RFC 9051 §6.3.9: what nobody can be called, nobody is */
         struct imap_pattern p = imap_pattern_of(s->cmd, whole);
         wild += p.wild ? p.text.n : 0;
-        if (wild > LIMIT_IMAP_PATTERNS) return ERR_TOO_LONG;
+        if (p.wild && wild > LIMIT_IMAP_PATTERNS) continue; /* ignored as well */
         li->patterns[li->n_patterns++] = p;
     }
-    return 0;
-}
-
-static struct imap_done refuse_patterns(int e)
-{
-    if (e == ERR_TOO_LONG) return imap_no(S("LIMIT"), S("those are too many wildcards"));
-    return imap_bad(S("that is no name, and no pattern"));
 }
 
 static FIBER int prepare(struct listing *li, bool subscriptions, struct error *why)
@@ -216,12 +209,11 @@ FIBER struct imap_done imap_on_list(struct imap_session *s, const struct imap_co
     struct listing li = {.s = s, .l = &c->list};
     struct error why = {0};
     if (!c->list.extended && c->list.patterns.v[0].n == 0) return tell_separator(s, c->list.reference);
-    int e = read_patterns(&li);
-    if (e) return refuse_patterns(e);
+    read_patterns(&li);
     bool subscriptions = (c->list.select & IMAP_SELECT_SUBSCRIBED) || (c->list.returns & IMAP_RETURN_SUBSCRIBED);
     if (c->list.returns & IMAP_RETURN_STATUS && c->list.status & IMAP_STATUS_HIGHESTMODSEQ)
         imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
-    e = prepare(&li, subscriptions, &why);
+    int e = li.n_patterns ? prepare(&li, subscriptions, &why) : 0;
     if (e) return imap_refusal(s, e, &why);
     for (size_t i = 0; i < li.names.n; i++) {
         if (!is_told(&li, li.names.v[i])) continue;
@@ -229,7 +221,7 @@ FIBER struct imap_done imap_on_list(struct imap_session *s, const struct imap_co
         put_returns(&li, li.out, li.names.v[i]);
         send(&li, LIST_PIECE);
     }
-    send(&li, 0);
+    if (li.out) send(&li, 0);
     return imap_ok(STR_NONE, S("done"));
 }
 
@@ -245,9 +237,8 @@ FIBER struct imap_done imap_on_lsub(struct imap_session *s, const struct imap_co
     struct error why = {0};
     l.select = IMAP_SELECT_SUBSCRIBED;
     struct listing li = {.s = s, .l = &l};
-    int e = read_patterns(&li);
-    if (e) return refuse_patterns(e);
-    e = li.n_patterns ? prepare(&li, true, &why) : 0;
+    read_patterns(&li);
+    int e = li.n_patterns ? prepare(&li, true, &why) : 0;
     if (e) return imap_refusal(s, e, &why);
     for (size_t i = 0; i < li.names.n; i++) {
         const struct imap_list_name *it = li.names.v[i];

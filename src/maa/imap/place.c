@@ -72,6 +72,11 @@ FIBER bool imap_find_for(struct imap_session *s, struct str written, right_set n
     return e == 0;
 }
 
+FIBER void imap_tell_canonical(struct imap_session *s, struct str attributes, struct str name, struct str written)
+{
+    if (s->enabled & IMAP_REV2 && !str_eq(name, written)) imap_tell_name(s, attributes, name, written);
+}
+
 struct str imap_name_of(struct imap_session *s, int64_t account, struct str path)
 {
     if (account == s->who.account) return arena_str(s->cmd, path);

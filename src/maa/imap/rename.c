@@ -1,6 +1,16 @@
 /* RENAME (RFC 9051 §6.3.6); within one account. */
 #include "maa/imap/tree.h"
 
+/* RFC 9051 §6.3.6: if either name was written otherwise than it is. */
+static FIBER void tell_canonical(struct imap_session *s, const struct imap_command *c, const struct mailbox *old,
+                                 struct str to)
+{
+    struct mailbox now;
+    if (!(s->enabled & IMAP_REV2) || imap_find(s, to, &now, NULL)) return;
+    struct str name = imap_name_of(s, now.account, now.path), was = imap_name_of(s, old->account, old->path);
+    if (!str_eq(was, c->rename.from) || !str_eq(name, c->rename.to)) imap_tell_name(s, S(""), name, c->rename.from);
+}
+
 FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_command *c)
 {
     struct mailbox m;
@@ -13,5 +23,7 @@ FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_
     int e = imap_place(s, to, &place, &why);
     if (!e && place.account != m.account) return imap_no(S("CANNOT"), S("a mailbox stays with its owner"));
     if (!e) e = store_mailbox_rename(s->service->store, s->who.account, m.id, place.path, &why);
-    return e ? imap_refusal(s, e, &why) : imap_ok(STR_NONE, S("renamed"));
+    if (e) return imap_refusal(s, e, &why);
+    tell_canonical(s, c, &m, to);
+    return imap_ok(STR_NONE, S("renamed"));
 }

@@ -1,5 +1,6 @@
 /* What all commands say alike: output, names, object ids (RFC 8474), and a store's refusals in the words of RFC 5530.
  */
+#include "base/utf8.h"
 #include "mail/limits.h"
 #include "mail/unicode.h"
 #include "maa/imap/session.h"
@@ -14,13 +15,8 @@ bool imap_utf8(const struct imap_session *s) { return s->enabled & (IMAP_UTF8 | 
 
 int imap_name(struct imap_session *s, struct str written, struct str *utf8)
 {
-    return imap_mailbox_decode(s->cmd, written, imap_utf8(s), utf8);
-}
-
-int imap_name_composed(struct imap_session *s, struct str written, struct str *utf8)
-{
-    int e = imap_name(s, written, utf8);
-    return e ? e : unicode_nfc(s->cmd, *utf8, utf8);
+    int e = imap_mailbox_decode(s->cmd, written, imap_utf8(s), utf8);
+    return e || str_is_ascii(*utf8) ? e : unicode_nfc(s->cmd, *utf8, utf8); /* RFC 9051 §5.1 */
 }
 
 void imap_put_object_id(struct buf *b, char kind, int64_t id)

@@ -36,7 +36,7 @@ static FIBER int add_named(struct sources *so, struct str written, bool below, b
     struct str name;
     struct mailbox *v;
     size_t n;
-    if (imap_name_composed(s, written, &name)) return 0;
+    if (imap_name(s, written, &name)) return 0;
     int r = imap_place(s, name, &place, e);
     if (!r) r = store_mailbox_tree(s->service->store, s->cmd, s->who.account, place.account, &v, &n, e);
     if (r) return r == ERR_NOT_FOUND || r == ERR_SYNTAX ? 0 : r;

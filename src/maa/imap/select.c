@@ -49,7 +49,8 @@ static FIBER int open_mailbox(struct imap_session *s, const struct imap_command 
     struct imap_selected *m = arena_new_of(a, struct imap_selected);
     *m = (struct imap_selected){.mailbox = found.id,
                                 .account = found.account,
-                                .name = arena_str(a, name),
+                                .name = arena_str(a, imap_name_of(s, found.account, found.path)),
+                                .use = found.use,
                                 .rights = found.rights,
                                 .read_only = c->verb == IMAP_EXAMINE || !(found.rights & any_change),
                                 .arena = a};
@@ -88,21 +89,30 @@ static void put_old(struct imap_session *s, struct buf *b)
     if (unseen && !(s->enabled & IMAP_UIDONLY)) buf_printf(b, "* OK [UNSEEN %u] the first one\r\n", unseen);
 }
 
-static void put_list(struct imap_session *s, struct buf *b) /* RFC 9051 §6.3.2 */
+/* RFC 9051 §6.3.2. Of attributes those that are at hand. */
+static void put_list(struct imap_session *s, struct buf *b, struct str written)
 {
-    buf_lit(b, "* LIST () \"/\" ");
-    imap_put_mailbox(b, s->selected->name, imap_utf8(s));
+    const struct imap_selected *m = s->selected;
+    buf_lit(b, "* LIST (");
+    if (m->account == s->who.account) buf_add(b, special_use_attribute(m->use));
+    buf_lit(b, ") \"/\" ");
+    imap_put_mailbox(b, m->name, true);
+    if (!str_eq(m->name, written)) {
+        buf_lit(b, " (\"OLDNAME\" (");
+        imap_put_mailbox(b, written, true);
+        buf_lit(b, "))");
+    }
     buf_lit(b, "\r\n");
 }
 
-static FIBER void tell_all(struct imap_session *s)
+static FIBER void tell_all(struct imap_session *s, struct str written)
 {
     const struct imap_selected *m = s->selected;
     const struct snapshot *shown = m->shown;
     struct buf *b = buf_in(s->cmd, SIZE_MAX); /* keywords and name may be long */
     imap_put_flags_there_are(s, b);
     buf_printf(b, "* %u EXISTS\r\n", shown->count);
-    if (s->enabled & IMAP_REV2) put_list(s, b);
+    if (s->enabled & IMAP_REV2) put_list(s, b, written);
     else put_old(s, b);
     buf_printf(b, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] the next one\r\n", shown->uid_validity,
                shown->uid_next);
@@ -205,7 +215,7 @@ FIBER struct imap_done imap_on_select(struct imap_session *s, const struct imap_
     if (imap_name(s, q->mailbox, &name)) return imap_no(S("CANNOT"), S("that is no name for a mailbox"));
     int e = open_mailbox(s, c, name, &why);
     if (e) return imap_refusal(s, e, &why);
-    tell_all(s);
+    tell_all(s, q->mailbox);
     if (q->qresync) e = resync(s, q, &why);
     if (e) {
         imap_unselect(s);

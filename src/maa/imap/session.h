@@ -30,7 +30,8 @@ enum imap_enabled { /* by ENABLE, or by a command that implies it */
 
 struct imap_selected {
     int64_t mailbox, account; /* account: the owner's */
-    struct str name;          /* as the client wrote it, UTF-8 */
+    struct str name;          /* by which the client knows it, UTF-8 */
+    enum special_use use;
     right_set rights;
     bool read_only;           /* EXAMINE, or nothing may be changed */
     struct view *view;
@@ -120,10 +121,9 @@ FIBER int imap_put(struct imap_session *s, struct str bytes);
 /* Says BYE where the connection ends by our doing, and why: ERR_TIMEOUT, ERR_CANCELLED, ERR_BUDGET. */
 FIBER void imap_throw_out(struct imap_session *s, int e);
 bool imap_utf8(const struct imap_session *s);      /* may names and quoted strings be raw UTF-8? */
-/* As the client writes it: decoded, "INBOX" canonical, not checked. ERR_SYNTAX: broken modified UTF-7. */
+/* From what the client writes: decoded, composed (NFC), "INBOX" canonical, not checked. ERR_SYNTAX: broken modified
+ * UTF-7, control characters. */
 int imap_name(struct imap_session *s, struct str written, struct str *utf8);
-/* The same as the store keeps names (NFC), where no look-up of the store's does that: to be compared with others. */
-int imap_name_composed(struct imap_session *s, struct str written, struct str *utf8);
 
 void imap_put_object_id(struct buf *b, char kind, int64_t id); /* RFC 8474 §4; kind: F mailbox, M email, T thread */
 struct str imap_capability_code(struct imap_session *s);       /* "CAPABILITY IMAP4rev2 ..." */
@@ -144,6 +144,9 @@ FIBER int imap_place(struct imap_session *s, struct str name, struct imap_place 
 FIBER int imap_find(struct imap_session *s, struct str name, struct mailbox *out, struct error *e); /* the mailbox */
 /* The name a client knows a mailbox by; in s->cmd. */
 struct str imap_name_of(struct imap_session *s, int64_t account, struct str path);
+/* Tells a client of IMAP4rev2 what the mailbox is called, if that is not what it wrote (RFC 9051 §6.3.9.7): "* LIST ()
+ * "/" name ("OLDNAME" (written))". `attributes` are those of LIST, without parentheses. */
+FIBER void imap_tell_canonical(struct imap_session *s, struct str attributes, struct str name, struct str written);
 
 /* ---- the selected mailbox (select.c, sync.c) ---- */
 

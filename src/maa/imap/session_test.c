@@ -43,7 +43,7 @@ static FIBER void selecting(struct imap_test *t)
     imap_ask_for(c, "select inbox (qresync (1 1))", "BAD *");
     imap_ask(c, "enable imap4rev2");
     imap_ask(c, "select inbox");
-    imap_heard(c, "* LIST () \"/\" INBOX");
+    imap_heard(c, "* LIST () \"/\" INBOX (\"OLDNAME\" (inbox))"); /* RFC 9051 §8 */
     assert_false(imap_said(c, "* *RECENT*"));
     assert_false(imap_said(c, "* OK [UNSEEN*"));
     imap_ask(c, "unselect");

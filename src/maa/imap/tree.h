@@ -13,8 +13,8 @@ FIBER bool imap_find_for(struct imap_session *s, struct str written, right_set n
 int64_t imap_account_named(struct imap_session *s, struct str login);
 struct str imap_login_of(struct imap_session *s, int64_t account); /* in s->cmd; empty when it is gone */
 
-/* "* LIST (\HasNoChildren) "/" name ("OLDNAME" (old))" of a mailbox that was made or renamed (RFC 9051 §6.3.9.7). */
-FIBER void imap_tell_name(struct imap_session *s, struct str name, struct str old);
+/* "* LIST (attributes) "/" name ("OLDNAME" (old))" of a mailbox that was renamed (RFC 9051 §6.3.9.7). */
+FIBER void imap_tell_name(struct imap_session *s, struct str attributes, struct str name, struct str old);
 
 /* "name value" pairs of RFC 5464 §4.4.1 for the entries asked for, or nothing; *longest is the size of the longest left
  * out, 0 none. */

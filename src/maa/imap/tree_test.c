@@ -53,6 +53,11 @@ static FIBER void recursive_match(struct imap_test *t)
         "* LIST (\\HasChildren) \"/\" foo2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
         "* LIST (\\NonExistent \\HasNoChildren) \"/\" qux2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
     ask(c, "list (subscribed) \"\" %", "* LIST (\\HasChildren \\Subscribed) \"/\" eps2\r\n");
+    /* RFC 9051 §6.3.9.8, example 11: no STATUS of what is told for its children's sake */
+    ask(c, "list (subscribed recursivematch) \"\" (eps2 foo2) return (status (messages))",
+        "* LIST (\\HasChildren \\Subscribed) \"/\" eps2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+        "* STATUS eps2 (MESSAGES 0)\r\n"
+        "* LIST (\\HasChildren) \"/\" foo2 (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
     ask(c, "list \"\" (\"foo2\" \"e%\" \"INBOX\" \"inbox\") return (subscribed)",
         "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
         "* LIST (\\HasChildren \\Subscribed) \"/\" eps2\r\n"
@@ -100,7 +105,9 @@ static FIBER void returns(struct imap_test *t)
     ask(c, "list \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\r\n");
     ask(c, "list Shared/x \"\"", "* LIST (\\Noselect) \"/\" \"Shared/\"\r\n");
     ask(c, "list () \"\" \"\"", "");
-    imap_ask_for(c, "list \"\" \"&a\"", "BAD *");
+    ask(c, "list \"\" \"&a\"", ""); /* RFC 9051 §6.3.9: ignored */
+    ask(c, "list \"\" (\"&a\" Trash)", "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\n");
+    ask(c, "lsub \"\" \"&a\"", "");
     /* all items */
     imap_ask(c, "status INBOX (messages recent uidnext uidvalidity unseen deleted size highestmodseq appendlimit "
                 "deleted-storage mailboxid)");
@@ -161,6 +168,24 @@ static FIBER void changing(struct imap_test *t)
     imap_ask(c, "create {6+}\r\nCafe\xcc\x81");
     imap_heard(c, "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))");
     ask(c, "list \"\" C*", "* LIST (\\HasNoChildren) \"/\" \"Caf\xc3\xa9\"\r\n");
+    /* and the same in all commands (§5.1, §6.3.9.7) */
+    ask(c, "list \"\" {6+}\r\nCafe\xcc\x81", "* LIST (\\HasNoChildren) \"/\" \"Caf\xc3\xa9\"\r\n");
+    imap_ask(c, "subscribe {6+}\r\nCafe\xcc\x81");
+    ask(c, "list (subscribed) \"\" C*", "* LIST (\\HasNoChildren \\Subscribed) \"/\" \"Caf\xc3\xa9\"\r\n");
+    imap_ask(c, "unsubscribe {6+}\r\nCafe\xcc\x81");
+    ask(c, "list (subscribed) \"\" C*", "");
+    imap_ask(c, "status {6+}\r\nCafe\xcc\x81 (messages)");
+    imap_ask(c, "append {6+}\r\nCafe\xcc\x81 {8+}\r\nA: b\r\n\r\n");
+    imap_heard(c, "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))");
+    imap_ask(c, "select {6+}\r\nCafe\xcc\x81");
+    imap_heard(c, "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))");
+    imap_ask(c, "select Trash");
+    imap_heard(c, "* LIST (\\Trash) \"/\" Trash");
+    ask(c, "rename {6+}\r\nCafe\xcc\x81 Bar", "* LIST () \"/\" Bar (\"OLDNAME\" (\"Cafe\xcc\x81\"))\r\n");
+    ask(c, "rename Bar {6+}\r\nCafe\xcc\x81", "* LIST () \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (Bar))\r\n");
+    ask(c, "delete {6+}\r\nCafe\xcc\x81",
+        "* LIST (\\NonExistent) \"/\" \"Caf\xc3\xa9\" (\"OLDNAME\" (\"Cafe\xcc\x81\"))\r\n");
+    ask(c, "rename Sent Gone", "");
     imap_bye(c);
 }
 static void test_changing(void **state)
@@ -195,6 +220,7 @@ static FIBER void sharing(struct imap_test *t)
     /* level by level (RFC 9051 §6.3.9) */
     ask(ann, "list \"\" S%",
         "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n* LIST (\\Noselect \\HasChildren) \"/\" Shared\r\n");
+    ask(ann, "list (remote) \"\" Share%", "* LIST (\\NonExistent \\HasChildren) \"/\" Shared\r\n"); /* example 10 */
     ask(ann, "list \"\" Shared/%", "* LIST (\\Noselect \\HasChildren) \"/\" Shared/bob@example.org\r\n");
     ask(ann, "list Shared/ bob@example.org/%",
         "* LIST (\\Noselect \\HasChildren) \"/\" Shared/bob@example.org/Work\r\n");
