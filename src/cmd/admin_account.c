@@ -2,6 +2,7 @@
 #include "cmd/admin.h"
 
 #include "mail/limits.h"
+#include "store/mailboxes.h"
 #include "trust/login.h"
 
 /* Hashes the request's password and wipes it there. No password: an account nobody can log in to. */
@@ -144,6 +145,17 @@ static FIBER int list(const struct admin *admin, const json_t *request, struct a
     return 0;
 }
 
+/* What was expunged and can be brought back. */
+static FIBER int put_expunged(struct json *j, const struct admin *admin, int64_t id, struct error *e)
+{
+    struct quota q;
+    int error = store_quota(admin->store, id, &q, e);
+    if (error) return error;
+    json_put_int(j, "expunged", q.kept_bytes);
+    json_put_int(j, "expunged_letters", q.kept_count);
+    return 0;
+}
+
 static FIBER int put_mailboxes(struct json *j, const struct admin *admin, struct answer *a, int64_t id, struct error *e)
 {
     struct mailbox_info *boxes;
@@ -181,6 +193,7 @@ static FIBER int show(const struct admin *admin, const json_t *request, struct a
     directory_unref(l.directory);
     json_put_int(j, "submitted_this_hour", usage.hour);
     json_put_int(j, "submitted_today", usage.day);
+    if (!error) error = put_expunged(j, admin, id, e);
     if (!error) error = put_mailboxes(j, admin, a, id, e);
     if (!error) answer_send(a);
     return error;

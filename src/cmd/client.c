@@ -39,7 +39,8 @@ static void open_store(void *arg)
     struct opening *o = arg;
     struct arena *a = arena_new(NULL, 0);
     struct store_options options = {.folder = arena_cstr(a, o->config->data),
-                                    .keep_expunged_us = o->config->mailbox.keep_expunged};
+                                    .keep_expunged_us = o->config->mailbox.keep_expunged,
+                                    .count_expunged = o->config->mailbox.counts_in_quota};
     o->result = owner_become(o->config, o->e);
     if (!o->result) o->result = store_open(o->world, &options, &o->store, o->e);
     arena_free(a);

@@ -83,10 +83,10 @@ static const struct conf_setting limits_table[] = {
     {0},
 };
 static const struct conf_setting mailbox_table[] = {
-    {SPAN(
-        config_mailbox, keep_expunged, "14d", 0, DAYS(3650),
-        "How long expunged letters, deleted mailboxes and removed accounts can be brought back. They count against no "
-        "quota.")},
+    {SPAN(config_mailbox, keep_expunged, "14d", 0, DAYS(3650),
+          "How long expunged letters, deleted mailboxes and removed accounts can be brought back.")},
+    {YES_NO(config_mailbox, counts_in_quota, "no",
+            "Do expunged letters count in their account's quotas for as long as they are kept?")},
     {0},
 };
 static const struct conf_setting submission_table[] = {

@@ -68,6 +68,7 @@ struct config {
     } limits;
     struct config_mailbox {
         int64_t keep_expunged; /* microseconds */
+        bool counts_in_quota;  /* what is kept so */
     } mailbox;
     struct config_submission {
         bool hide_client;

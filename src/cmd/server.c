@@ -52,7 +52,8 @@ static FIBER void read_secret(void *arg)
 static int open_store(struct server *s, struct error *e)
 {
     struct store_options o = {.folder = arena_cstr(s->arena, s->config->data),
-                              .keep_expunged_us = s->config->mailbox.keep_expunged};
+                              .keep_expunged_us = s->config->mailbox.keep_expunged,
+                              .count_expunged = s->config->mailbox.counts_in_quota};
     int error = store_open(s->world, &o, &s->store, e);
     if (error) return error;
     struct secret_reading r = {.server = s, .loop = loop_new(s->world), .e = e};

@@ -62,22 +62,31 @@ int chunk_unpack(struct str packed, uint32_t number, struct entry *out, size_t *
     return 0;
 }
 
-size_t tombstone_pack(uid u, int64_t email, char *out)
+size_t tombstone_pack(const struct tombstone *t, bool kept, char *out)
 {
-    put32(out, u);
-    put64(out + 4, (uint64_t)email);
+    put32(out, t->uid);
+    if (!kept) {
+        put64(out + 4, (uint64_t)t->email);
+        return TOMBSTONE_BARE;
+    }
+    put32(out + 4, t->flags);
+    put64(out + 8, (uint64_t)t->email);
+    put64(out + 16, (uint64_t)t->size);
     return TOMBSTONE_PACKED;
 }
 
-int tombstone_unpack(struct str packed, void (*fn)(uid u, int64_t email, void *arg), void *arg)
+int tombstone_unpack(struct str packed, bool kept, void (*fn)(const struct tombstone *t, void *arg), void *arg)
 {
-    if (packed.n % TOMBSTONE_PACKED != 0 || packed.n > TOMBSTONE_ENTRIES * TOMBSTONE_PACKED) return ERR_CORRUPT;
-    for (uid last = 0; packed.n > 0; packed = str_skip(packed, TOMBSTONE_PACKED)) {
-        uid u = get32(packed.p);
-        int64_t email = (int64_t)get64(packed.p + 4);
-        if (u <= last || email < 0) return ERR_CORRUPT;
-        fn(u, email, arg);
-        last = u;
+    size_t one = kept ? TOMBSTONE_PACKED : TOMBSTONE_BARE;
+    if (packed.n % one != 0 || packed.n > TOMBSTONE_ENTRIES * one) return ERR_CORRUPT;
+    for (uid last = 0; packed.n > 0; packed = str_skip(packed, one)) {
+        struct tombstone t = {.uid = get32(packed.p)};
+        if (kept) t.flags = get32(packed.p + 4);
+        t.email = (int64_t)get64(packed.p + (kept ? 8 : 4));
+        if (kept) t.size = (int64_t)get64(packed.p + 16);
+        if (t.uid <= last || t.email < 0 || t.size < 0) return ERR_CORRUPT;
+        fn(&t, arg);
+        last = t.uid;
     }
     return 0;
 }

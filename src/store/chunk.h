@@ -23,10 +23,19 @@ size_t chunk_pack(const struct entry *v, size_t n, char *out);
  * broken length, UIDs of another chunk or out of order, MODSEQs of 0. */
 int chunk_unpack(struct str packed, uint32_t number, struct entry *out, size_t *n);
 
-/* What expunging leaves behind: (uid u32, email i64), 12 bytes each, in ascending order. Email 0: it was brought back.
- */
-enum { TOMBSTONE_PACKED = 12, TOMBSTONE_ENTRIES = 256 };
-size_t tombstone_pack(uid u, int64_t email, char *out);
-int tombstone_unpack(struct str packed, void (*fn)(uid u, int64_t email, void *arg), void *arg);
+/* What expunging leaves behind, in ascending order; email 0: it was brought back. Of entries that are `kept`
+ *
+ *     uid u32 | flags u32 | email i64 | size i64
+ *
+ * which count as expunged letters of the account (store.h, count_expunged); of others (uid u32, email i64), 12 bytes:
+ * what was moved within the account, and what was expunged before there were flags and sizes. */
+enum { TOMBSTONE_PACKED = 24, TOMBSTONE_BARE = 12, TOMBSTONE_ENTRIES = 256 };
+struct tombstone {
+    uid uid;
+    flag_set flags;
+    int64_t email, size;
+};
+size_t tombstone_pack(const struct tombstone *t, bool kept, char *out);
+int tombstone_unpack(struct str packed, bool kept, void (*fn)(const struct tombstone *t, void *arg), void *arg);
 
 #endif

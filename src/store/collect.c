@@ -146,6 +146,7 @@ static int begin(struct store *s, struct collect *c, struct error *e)
 
 struct deleting {
     struct store *store;
+    int64_t account;
     size_t rows;
     int result;
     struct error *e;
@@ -159,12 +160,29 @@ static int let_go(struct store *s, int64_t email, struct error *e)
     return r || !last ? r : run_id(s, SQL_EMAIL_DELETE, email, e);
 }
 
-static void delete_email(uid u, int64_t email, void *arg)
+/* Letters that went count no longer in the account, if it is there still. */
+static int keep_less(struct store *s, int64_t account, int64_t bytes, int64_t letters, struct error *e)
 {
-    (void)u;
+    struct account_row *a;
+    struct error why = {0};
+    int r = letters ? rows_account(s, account, &a, &why) : ERR_NOT_FOUND;
+    if (!r) rows_keep(s, a, -bytes, -letters);
+    if (r && r != ERR_NOT_FOUND) *e = why;
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+static void delete_email(const struct tombstone *t, void *arg)
+{
     struct deleting *d = arg;
-    if (!d->result) d->result = let_go(d->store, email, d->e);
+    if (!d->result) d->result = let_go(d->store, t->email, d->e);
     d->rows++;
+}
+
+static void delete_kept(const struct tombstone *t, void *arg)
+{
+    struct deleting *d = arg;
+    if (!d->result) d->result = keep_less(d->store, d->account, t->size, t->email != 0, d->e);
+    delete_email(t, arg);
 }
 
 /* The mailbox (after[2]) does not know any more what was expunged up to the MODSEQ (after[1]). */
@@ -190,8 +208,10 @@ static int tombstones(struct store *s, struct collect *c, bool *more, struct err
         }
         for (int i = 0; i < 4; i++) c->after[i] = q_get_int(&q, i);
         struct str packed = arena_str(s->writer.arena, q_get(&q, 4));
+        bool kept = q_get_int(&q, 5) != 0;
         q_end(&q);
-        tombstone_unpack(packed, delete_email, &d); /* what is damaged names nothing */
+        d.account = c->after[0];
+        tombstone_unpack(packed, kept, kept ? delete_kept : delete_email, &d); /* what is damaged names nothing */
         if (!d.result) d.result = forget_tombstone(s, c->after, e);
         if (d.result) return d.result;
     }
@@ -252,10 +272,26 @@ static int remove_a_mailbox(struct store *s, enum sql which, int64_t parameter, 
     return r ? r : 1;
 }
 
+/* The first one's letters count in the account no longer: at once, though they go piece by piece. */
+static int uncount_a_mailbox(struct store *s, utc_us until, struct error *e)
+{
+    struct query q = db_query(s->writer.db, SQL_COLLECT_DELETED);
+    q_int(&q, until);
+    int r = q_row(&q, e);
+    if (r <= 0) return r;
+    int64_t mailbox = q_get_int(&q, 0), account = q_get_int(&q, 3), letters = q_get_int(&q, 4),
+            bytes = q_get_int(&q, 5);
+    q_end(&q);
+    if (letters == 0) return 0;
+    r = keep_less(s, account, bytes, letters, e);
+    return r ? r : run(s, SQL_MAILBOX_COUNTS_LESS, (int64_t[]){letters, bytes, mailbox}, 3, NULL, e);
+}
+
 /* Mailboxes that were deleted, of accounts that are there. */
 static int mailboxes(struct store *s, struct collect *c, struct error *e)
 {
-    int r = remove_a_mailbox(s, SQL_COLLECT_DELETED, c->until, e);
+    int r = uncount_a_mailbox(s, c->until, e);
+    if (!r) r = remove_a_mailbox(s, SQL_COLLECT_DELETED, c->until, e);
     if (r == 0) go_on(c, COLLECT_ACCOUNTS);
     return r < 0 ? r : 0;
 }

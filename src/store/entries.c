@@ -119,7 +119,7 @@ FIBER int store_flags_change(struct store *s, struct arena *a, struct flags_chan
 struct expunging {
     int64_t who, mailbox;
     const struct uid_set *uids;
-    bool deleted_only;
+    bool deleted_only, unmade;
     uint32_t from, next;
     bool more;
     struct buf gone;
@@ -159,7 +159,7 @@ static int run_expunge(struct store *s, void *args, struct error *e)
     buf_clear(&x->gone);
     int r = entries_rows(s, x->who, x->mailbox, RIGHT_EXPUNGE, NULL, &m, &a, e);
     if (r) return r;
-    struct burial *b = burial_new(s, m, a);
+    struct burial *b = burial_new(s, m, a, !x->unmade);
     struct chunk_walk *w = chunk_walk_new(s, m, x->uids, x->from, PIECE_CHUNKS);
     struct email_scan sc = email_scan_of(s->writer.db);
     while ((r = chunk_walk_next(s, w, e)) > 0 && (r = expunge_chunk(s, x, w, b, &sc, e)) == 0) continue;
@@ -171,18 +171,30 @@ static int run_expunge(struct store *s, void *args, struct error *e)
 
 static const struct job_kind expunge_job = {.name = "expunge", .run = run_expunge};
 
+static FIBER int expunge(struct store *s, struct arena *a, struct expunging *x, struct uid_set *gone, struct error *e)
+{
+    int r;
+    do {
+        r = store_job(s, &expunge_job, x, 0, e);
+        if (r) break;
+        s->count.messages -= x->n;
+        gathered_into(a, gone, &x->gone);
+        x->from = x->next;
+    } while (x->more);
+    buf_free(&x->gone);
+    return r;
+}
+
 FIBER int store_expunge_set(struct store *s, struct arena *a, int64_t who, int64_t mailbox, const struct uid_set *uids,
                             bool deleted_only, struct uid_set *gone, struct error *e)
 {
     struct expunging x = {.who = who, .mailbox = mailbox, .uids = uids, .deleted_only = deleted_only, .gone = GATHERED};
-    int r;
-    do {
-        r = store_job(s, &expunge_job, &x, 0, e);
-        if (r) break;
-        s->count.messages -= x.n;
-        gathered_into(a, gone, &x.gone);
-        x.from = x.next;
-    } while (x.more);
-    buf_free(&x.gone);
-    return r;
+    return expunge(s, a, &x, gone, e);
+}
+
+FIBER void entries_unmake(struct store *s, struct arena *a, int64_t mailbox, const struct uid_set *uids)
+{
+    struct uid_set gone = {0};
+    struct expunging x = {.who = PRINCIPAL_ADMIN, .mailbox = mailbox, .uids = uids, .unmade = true, .gone = GATHERED};
+    expunge(s, a, &x, &gone, NULL);
 }

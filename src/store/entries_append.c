@@ -35,7 +35,7 @@ static int take_replaced(struct store *s, const struct appending *a, struct erro
     r = email_scan_to(&sc, w->v[at].email, &facts, e);
     email_scan_end(&sc);
     if (r <= 0) return r < 0 ? r : error_set(e, ERR_CORRUPT, "entry %u has no letter", a->replaced);
-    struct burial *b = burial_new(s, m, account);
+    struct burial *b = burial_new(s, m, account, true);
     r = burial_add(s, b, &w->v[at], facts.size, e);
     s->writer.collect.garbage += facts.size;
     memmove(&w->v[at], &w->v[at + 1], (--w->n - at) * sizeof *w->v);

@@ -61,7 +61,8 @@ static int gather_chunk(struct store *s, struct copy *c, struct copy_piece *p, s
 static int gather_all(struct store *s, struct copy *c, struct copy_piece *p, struct error *e)
 {
     int r;
-    struct burial *b = burial_new(s, p->from, p->from_account);
+    bool kept = p->from_account != p->to_account && !c->back; /* else it is still there, only elsewhere */
+    struct burial *b = burial_new(s, p->from, p->from_account, kept);
     struct chunk_walk *w = chunk_walk_new(s, p->from, c->c->uids, c->from, COPY_CHUNKS);
     struct email_scan sc = email_scan_of(s->writer.db);
     p->v = arena_array(s->writer.arena, COPY_ENTRIES, sizeof *p->v);
@@ -144,10 +145,9 @@ static const struct job_kind copy_job = {.name = "copy", .run = run_copy, .makes
 
 static FIBER void take_back(struct store *s, struct arena *a, struct copying *c)
 {
-    struct uid_set gone = {0};
     if (c->made.n == 0) return;
     if (!c->move) {
-        store_expunge_set(s, a, PRINCIPAL_ADMIN, c->to, &c->made, false, &gone, NULL);
+        entries_unmake(s, a, c->to, &c->made);
         return;
     }
     struct copying back = {.from = c->to, .to = c->from, .uids = &c->made, .move = true};

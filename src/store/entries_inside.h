@@ -46,11 +46,12 @@ int chunk_walk_next(struct store *s, struct chunk_walk *w, struct error *e); /* 
 struct burial {
     struct mailbox_row *mailbox;
     struct account_row *account;
+    bool kept;       /* they are expunged letters; else they are elsewhere now */
     uint64_t modseq; /* of all of it; 0: nothing yet */
     size_t parts, n;
     char packed[TOMBSTONE_ENTRIES * TOMBSTONE_PACKED];
 };
-struct burial *burial_new(struct store *s, struct mailbox_row *m, struct account_row *a);
+struct burial *burial_new(struct store *s, struct mailbox_row *m, struct account_row *a, bool kept);
 int burial_add(struct store *s, struct burial *b, const struct entry *entry, int64_t size, struct error *e);
 int burial_end(struct store *s, struct burial *b, struct error *e);
 
@@ -60,6 +61,8 @@ int entries_rows(struct store *s, int64_t who, int64_t mailbox, right_set needed
 flag_set flags_allowed(right_set rights); /* RFC 4314 §2.1: s, t and w */
 /* ERR_CONFLICT when the account cannot hold so many bytes or letters more (RFC 9208 §4.3). */
 int quota_check(struct store *s, const struct account_row *a, int64_t bytes, int64_t letters, struct error *e);
+/* What a COPY had made, when the whole of it is refused: nobody's loss. */
+FIBER void entries_unmake(struct store *s, struct arena *a, int64_t mailbox, const struct uid_set *uids);
 /* Notes that UIDs came by COPY just now. */
 int arrival_put(struct store *s, int64_t mailbox, uid first, uid last, struct error *e);
 

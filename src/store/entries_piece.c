@@ -68,11 +68,12 @@ int chunk_walk_next(struct store *s, struct chunk_walk *w, struct error *e)
 
 /* ---- taking out ---- */
 
-struct burial *burial_new(struct store *s, struct mailbox_row *m, struct account_row *a)
+struct burial *burial_new(struct store *s, struct mailbox_row *m, struct account_row *a, bool kept)
 {
     struct burial *b = arena_new_of(s->writer.arena, struct burial);
     b->mailbox = m;
     b->account = a;
+    b->kept = kept;
     return b;
 }
 
@@ -85,6 +86,7 @@ static int put_tombstone(struct store *s, struct burial *b, struct error *e)
     q_int(&q, b->mailbox->id);
     q_int(&q, (int64_t)b->parts++);
     q_int(&q, clock_utc(s->world));
+    q_int(&q, b->kept);
     q_bytes(&q, str_of(b->packed, b->n));
     b->n = 0;
     return q_run(&q, e);
@@ -97,8 +99,11 @@ int burial_add(struct store *s, struct burial *b, const struct entry *entry, int
     rows_mailbox_news(s, b->mailbox, NEWS_GONE);
     rows_touch_mailbox(s, b->mailbox);
     rows_count(s, b->mailbox, b->account, entry->flags, size, -1);
-    b->n += tombstone_pack(entry->uid, entry->email, b->packed + b->n);
-    return b->n == sizeof b->packed ? put_tombstone(s, b, e) : 0;
+    if (b->kept) rows_keep(s, b->account, size, 1);
+    struct tombstone t = {entry->uid, entry->flags, entry->email, size};
+    b->n += tombstone_pack(&t, b->kept, b->packed + b->n);
+    size_t full = TOMBSTONE_ENTRIES * (b->kept ? TOMBSTONE_PACKED : TOMBSTONE_BARE);
+    return b->n == full ? put_tombstone(s, b, e) : 0;
 }
 
 int burial_end(struct store *s, struct burial *b, struct error *e) { return b->n ? put_tombstone(s, b, e) : 0; }
@@ -127,10 +132,11 @@ int quota_check(struct store *s, const struct account_row *a, int64_t bytes, int
     const struct directory *d = s->writer.directory ? s->writer.directory : s->directory;
     const struct directory_account *account = directory_account_by_id(d, a->id);
     if (letters <= 0 || !account) return 0;
-    if (account->quota_bytes && a->used_bytes + bytes > account->quota_bytes)
+    struct account_use use = rows_use(s, a);
+    if (account->quota_bytes && use.bytes + bytes > account->quota_bytes)
         return error_set(e, ERR_CONFLICT, "the account's quota of %lld bytes is used up",
                          (long long)account->quota_bytes);
-    if (account->quota_count && a->used_count + letters > account->quota_count)
+    if (account->quota_count && use.count + letters > account->quota_count)
         return error_set(e, ERR_CONFLICT, "the account's quota of %lld letters is used up",
                          (long long)account->quota_count);
     return 0;

@@ -15,11 +15,10 @@ struct vanished {
     struct buf uids;     /* uid */
 };
 
-static void note_uid(uid u, int64_t email, void *arg)
+static void note_uid(const struct tombstone *t, void *arg)
 {
-    (void)email;
     struct vanished *v = arg;
-    if (!v->known || uid_set_has(v->known, u)) buf_add(&v->uids, str_of(&u, sizeof u));
+    if (!v->known || uid_set_has(v->known, t->uid)) buf_add(&v->uids, str_of(&t->uid, sizeof t->uid));
 }
 
 static int read_tombstones(struct db *db, struct vanished *v, int64_t account, struct error *e)
@@ -29,7 +28,7 @@ static int read_tombstones(struct db *db, struct vanished *v, int64_t account, s
     q_int(&q, v->modseq > INT64_MAX ? INT64_MAX : (int64_t)v->modseq);
     q_int(&q, v->mailbox);
     int r, bad = 0;
-    while (!bad && (r = q_row(&q, e)) > 0) bad = tombstone_unpack(q_get(&q, 0), note_uid, v);
+    while (!bad && (r = q_row(&q, e)) > 0) bad = tombstone_unpack(q_get(&q, 0), q_get_int(&q, 1) != 0, note_uid, v);
     q_end(&q);
     return bad ? error_set(e, ERR_CORRUPT, "what was expunged from the mailbox cannot be read") : r;
 }

@@ -171,6 +171,7 @@ struct store {
     _Atomic bool writes_refused, closing;
     _Atomic int verifying; /* nothing is collected meanwhile */
     int64_t keep_expunged_us, keep_trace_us;
+    bool count_expunged;
 
     struct lock *lock; /* of all that follows to `writer` */
     struct list jobs, collectors; /* struct job; those who wait for the next collection */

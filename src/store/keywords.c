@@ -129,22 +129,28 @@ int keywords_bits(struct store *s, struct mailbox_row *m, const struct str *name
     return r;
 }
 
-int keywords_carry(struct store *s, struct mailbox_row *from, struct mailbox_row *to, flag_set flags, flag_set *out,
-                   struct error *e)
+int keywords_carry_named(struct store *s, const struct keyword_names *from, struct mailbox_row *to, flag_set flags,
+                         flag_set *out, struct error *e)
 {
     flag_set shared = ((flag_set)1 << FLAG_FIRST_OWN) - 1, own = flags & ~shared;
+    int r = 0;
     *out = flags & shared;
-    if (!own || from == to) {
-        *out = flags;
-        return 0;
-    }
-    int r = names_of(s, from, e);
     for (int i = FLAG_FIRST_OWN; !r && i < BITS; i++) {
         flag_set bit = 0;
-        if (!(own & (flag_set)1 << i) || from->keywords->name[i].n == 0) continue;
-        r = keywords_bits(s, to, &from->keywords->name[i], 1, true, &bit, e);
+        if (!(own & (flag_set)1 << i) || from->name[i].n == 0) continue;
+        r = keywords_bits(s, to, &from->name[i], 1, true, &bit, e);
         if (r == ERR_CONFLICT) r = 0; /* a letter goes without it rather than not at all */
         *out |= bit;
     }
     return r;
+}
+
+int keywords_carry(struct store *s, struct mailbox_row *from, struct mailbox_row *to, flag_set flags, flag_set *out,
+                   struct error *e)
+{
+    flag_set shared = ((flag_set)1 << FLAG_FIRST_OWN) - 1;
+    *out = flags;
+    if (from == to || !(flags & ~shared)) return 0;
+    int r = names_of(s, from, e);
+    return r ? r : keywords_carry_named(s, from->keywords, to, flags, out, e);
 }

@@ -24,5 +24,7 @@ int keywords_bits(struct store *s, struct mailbox_row *m, const struct str *name
 /* The flags of an entry of `from` as they are in `to` (other mailboxes' own bits have other meanings). */
 int keywords_carry(struct store *s, struct mailbox_row *from, struct mailbox_row *to, flag_set flags, flag_set *out,
                    struct error *e);
+int keywords_carry_named(struct store *s, const struct keyword_names *from, struct mailbox_row *to, flag_set flags,
+                         flag_set *out, struct error *e);
 
 #endif

@@ -7,6 +7,7 @@ struct loading {
     struct directory *directory;
     struct arena *arena; /* of one account or alias at a time */
     struct db *db;
+    bool count_expunged;
 };
 
 static struct address get_address(struct query *q, int local, int domain)
@@ -158,9 +159,9 @@ static int load_accounts(struct loading *l, struct address_row *rows, size_t n, 
         }
         r = load_credentials(l, &credentials, &a, e);
         if (!r) r = load_grants(l, &grants, &a, e);
-        if (!r)
-            directory_set_account(l->directory, &a, keys, at - first, q_get_int(&accounts.q, 4),
-                                  q_get_int(&accounts.q, 7));
+        int64_t bytes = q_get_int(&accounts.q, 4), letters = q_get_int(&accounts.q, 7);
+        if (l->count_expunged) bytes += q_get_int(&accounts.q, 8), letters += q_get_int(&accounts.q, 9);
+        if (!r) directory_set_account(l->directory, &a, keys, at - first, bytes, letters);
     }
     q_end(&credentials.q);
     q_end(&grants.q);
@@ -200,7 +201,8 @@ static int load_aliases(struct loading *l, const struct address_row *rows, size_
 
 int load_directory(struct store *s, struct error *e)
 {
-    struct loading l = {.directory = directory_new(s->hash_key), .arena = arena_new(NULL, 0), .db = s->writer.db};
+    struct loading l = {.directory = directory_new(s->hash_key), .arena = arena_new(NULL, 0), .db = s->writer.db,
+                        .count_expunged = s->count_expunged};
     struct arena *kept = arena_new(NULL, 0);
     struct address_row *rows = NULL;
     size_t n = 0;

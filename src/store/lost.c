@@ -64,15 +64,16 @@ struct losses {
     utc_us at;
 };
 
-static void note_tombstone(uid u, int64_t email, void *arg)
+static void note(struct losses *l, uid u, int64_t email)
 {
-    struct losses *l = arg;
     struct candidate c = {l->at, l->of, email, u};
     if (email == 0) return;
     size_t n = l->living.n / sizeof email;
     if (n && bsearch(&email, l->living.p, n, sizeof email, by_number)) return;
     buf_add(&l->found, str_of(&c, sizeof c));
 }
+
+static void note_tombstone(const struct tombstone *t, void *arg) { note(arg, t->uid, t->email); }
 
 static size_t n_found(const struct losses *l) { return l->found.n / sizeof(struct candidate); }
 
@@ -86,7 +87,7 @@ static int find_expunged(struct db *db, struct losses *l, struct error *e)
         l->of = q_get_int(&q, 1);
         l->at = q_get_int(&q, 3);
         if (l->mailbox && l->of != l->mailbox) continue;
-        tombstone_unpack(q_get(&q, 4), note_tombstone, l); /* what is damaged names nothing */
+        tombstone_unpack(q_get(&q, 4), q_get_int(&q, 5) != 0, note_tombstone, l); /* what is damaged names nothing */
         if (n_found(l) < l->max) continue;
         q_end(&q);
         return 0;
@@ -99,7 +100,7 @@ static void note_entries(struct losses *l, struct str packed, uint32_t number)
     struct entry *v = arena_array(l->g.arena, CHUNK_ENTRIES, sizeof *v);
     size_t n;
     if (chunk_unpack(packed, number, v, &n)) return;
-    for (size_t i = 0; i < n; i++) note_tombstone(v[i].uid, v[i].email, l);
+    for (size_t i = 0; i < n; i++) note(l, v[i].uid, v[i].email);
 }
 
 static int find_in_deleted(struct db *db, struct losses *l, struct error *e)
@@ -205,10 +206,14 @@ struct wanted {
     int64_t mailbox, email;
     uid uid;
     bool found;
+    bool kept;     /* it counted among the expunged, */
+    bool in_chunk; /* and in those of its deleted mailbox */
     flag_set flags;
 };
 struct undeleting {
     int64_t account, into;
+    int64_t names_of;            /* mailbox */
+    struct keyword_names *names; /* its keywords */
     struct wanted *v; /* in order of mailbox and UID */
     size_t n;
     size_t back; /* out */
@@ -236,17 +241,24 @@ static struct wanted *find(struct undeleting *u, int64_t mailbox, uid number, in
 struct taking {
     struct undeleting *u;
     int64_t object;
+    bool kept;
     char *out;
     size_t n;
     bool took;
 };
 
-static void take(uid number, int64_t email, void *arg)
+static void take(const struct tombstone *gone, void *arg)
 {
     struct taking *t = arg;
-    struct wanted *w = email ? find(t->u, t->object, number, email) : NULL;
-    if (w) w->found = t->took = true;
-    t->n += tombstone_pack(number, w ? 0 : email, t->out + t->n);
+    struct tombstone left = *gone;
+    struct wanted *w = gone->email ? find(t->u, t->object, gone->uid, gone->email) : NULL;
+    if (w) {
+        w->found = t->took = true;
+        w->kept = t->kept;
+        w->flags = gone->flags;
+        left = (struct tombstone){.uid = gone->uid};
+    }
+    t->n += tombstone_pack(&left, t->kept, t->out + t->n);
 }
 
 static int take_expunged(struct store *s, struct undeleting *u, struct error *e)
@@ -258,8 +270,11 @@ static int take_expunged(struct store *s, struct undeleting *u, struct error *e)
     int r;
     while ((r = q_row(&q, e)) > 0) {
         struct str packed = q_get(&q, 4);
-        struct taking t = {.u = u, .object = q_get_int(&q, 1), .out = arena_alloc(s->writer.arena, packed.n)};
-        if (tombstone_unpack(packed, take, &t) || !t.took) continue;
+        struct taking t = {.u = u,
+                           .object = q_get_int(&q, 1),
+                           .kept = q_get_int(&q, 5) != 0,
+                           .out = arena_alloc(s->writer.arena, packed.n)};
+        if (tombstone_unpack(packed, t.kept, take, &t) || !t.took) continue;
         struct tombstone_row *row = arena_new_of(s->writer.arena, struct tombstone_row);
         *row = (struct tombstone_row){rows, q_get_int(&q, 0), t.object, q_get_int(&q, 2), str_of(t.out, t.n)};
         rows = row;
@@ -277,8 +292,8 @@ static int take_expunged(struct store *s, struct undeleting *u, struct error *e)
 }
 
 /* Letters of a chunk of a deleted mailbox; *packed is what stays. */
-static int take_of_chunk(struct store *s, struct undeleting *u, int64_t mailbox, uint32_t number, struct str *packed,
-                         bool *took, struct error *e)
+static int take_of_chunk(struct store *s, struct undeleting *u, int64_t mailbox, uint32_t number, bool counted,
+                         struct str *packed, bool *took, struct error *e)
 {
     struct entry *v = arena_array(s->writer.arena, CHUNK_ENTRIES, sizeof *v);
     size_t n, kept = 0;
@@ -291,7 +306,8 @@ static int take_of_chunk(struct store *s, struct undeleting *u, int64_t mailbox,
             continue;
         }
         w->found = *took = true;
-        w->flags = v[i].flags & ((1u << FLAG_FIRST_OWN) - 1) & ~(flag_set)FLAG_DELETED;
+        w->kept = w->in_chunk = counted;
+        w->flags = v[i].flags;
     }
     char *p = arena_alloc(s->writer.arena, CHUNK_PACKED);
     *packed = str_of(p, chunk_pack(v, kept, p));
@@ -320,6 +336,7 @@ static int take_from_chunk(struct store *s, struct undeleting *u, const struct w
     uint32_t number = chunk_of(w->uid);
     bool took, in_tail = number == (uint32_t)(q_get_int(&q, 0) / CHUNK_ENTRIES);
     struct str packed = arena_str(s->writer.arena, q_get(&q, 1));
+    bool kept = q_get_int(&q, 2) > 0;
     q_end(&q);
     if (!in_tail) {
         q = db_query(s->writer.db, SQL_CHUNK_LOAD);
@@ -330,7 +347,7 @@ static int take_from_chunk(struct store *s, struct undeleting *u, const struct w
         packed = arena_str(s->writer.arena, q_get(&q, 0));
         q_end(&q);
     }
-    r = take_of_chunk(s, u, w->mailbox, number, &packed, &took, e);
+    r = take_of_chunk(s, u, w->mailbox, number, kept, &packed, &took, e);
     if (r || !took) return r;
     if (!in_tail) return put_chunk(s, w->mailbox, number, packed, e);
     q = db_query(s->writer.db, SQL_MAILBOX_TAIL_PUT);
@@ -339,20 +356,52 @@ static int take_from_chunk(struct store *s, struct undeleting *u, const struct w
     return q_run(&q, e);
 }
 
+/* It is no expunged letter any more. */
+static int uncount(struct store *s, const struct wanted *w, struct account_row *a, int64_t size, struct error *e)
+{
+    if (!w->kept) return 0;
+    rows_keep(s, a, -size, -1);
+    if (!w->in_chunk) return 0;
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_COUNTS_LESS);
+    q_int(&q, 1);
+    q_int(&q, size);
+    q_int(&q, w->mailbox);
+    return q_run(&q, e);
+}
+
+/* Its flags, keywords by name, without the mark that it was to go. */
+static int flags_back(struct store *s, struct undeleting *u, const struct wanted *w, struct mailbox_row *m,
+                      flag_set *out, struct error *e)
+{
+    flag_set flags = w->flags & ~(flag_set)FLAG_DELETED;
+    *out = flags;
+    if (m->id == w->mailbox || flags >> FLAG_FIRST_OWN == 0) return 0;
+    if (u->names_of != w->mailbox) {
+        keywords_unref(u->names);
+        u->names = NULL;
+        u->names_of = w->mailbox;
+        int r = keywords_load(s->writer.db, w->mailbox, &u->names, e);
+        if (r) return r;
+    }
+    return keywords_carry_named(s, u->names, m, flags, out, e);
+}
+
 static int put_back(struct store *s, struct undeleting *u, const struct wanted *w, struct account_row *a,
                     struct error *e)
 {
     struct mailbox_row *m;
-    struct entry entry = {.flags = w->flags, .email = w->email};
+    struct entry entry = {.email = w->email};
     struct query q = db_query(s->writer.db, SQL_EMAIL_SIZE);
     q_int(&q, w->email);
     int r = q_one_int(&q, &entry.size, e);
     if (r) return r == ERR_NOT_FOUND ? 0 : r;
-    r = quota_check(s, a, entry.size, 1, e);
+    r = uncount(s, w, a, entry.size, e);
+    if (!r && !(w->kept && s->count_expunged)) r = quota_check(s, a, entry.size, 1, e); /* else it has its room */
     if (r) return r;
     r = rows_mailbox(s, u->into ? u->into : w->mailbox, &m, e);
     if (r == ERR_NOT_FOUND && !u->into) r = rows_mailbox(s, a->inbox, &m, e);
     if (!r && m->account != u->account) r = error_set(e, ERR_NOT_FOUND, "there is no such mailbox");
+    if (!r) r = flags_back(s, u, w, m, &entry.flags, e);
     if (!r) r = rows_append(s, m, a, &entry, e);
     if (!r) r = arrival_put(s, m->id, entry.uid, entry.uid, e);
     if (!r) u->back++;
@@ -364,6 +413,8 @@ static int run_undelete(struct store *s, void *args, struct error *e)
     struct undeleting *u = args;
     struct account_row *a;
     u->back = 0;
+    u->names_of = 0;
+    u->names = NULL;
     for (size_t i = 0; i < u->n; i++) u->v[i].found = false;
     int r = rows_account(s, u->account, &a, e);
     if (!r) r = take_expunged(s, u, e);
@@ -371,6 +422,7 @@ static int run_undelete(struct store *s, void *args, struct error *e)
         if (!u->v[i].found) r = take_from_chunk(s, u, &u->v[i], e);
     for (size_t i = 0; !r && i < u->n; i++)
         if (u->v[i].found) r = put_back(s, u, &u->v[i], a, e);
+    keywords_unref(u->names);
     return r;
 }
 

@@ -114,6 +114,7 @@ static int run_delete(struct store *s, void *args, struct error *e)
     s->writer.collect.garbage += m->octets;
     s->count.messages -= m->messages;
     rows_touch_account(s, a);
+    rows_keep(s, a, m->octets, m->messages);
     bool never_used = m->uid_next == 1;
     rows_remove_mailbox(s, m);
     return never_used ? forget(s, c->mailbox, e) : bury(s, &row, e);

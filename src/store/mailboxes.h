@@ -81,6 +81,7 @@ FIBER int store_metadata_set(struct store *s, int64_t who, int64_t mailbox, cons
 
 struct quota {
     int64_t used_bytes, used_count, limit_bytes /* 0 none */, limit_count /* 0 none */;
+    int64_t kept_bytes, kept_count; /* expunged and not collected yet; part of what is used with count_expunged */
 };
 FIBER int store_quota(struct store *s, int64_t account, struct quota *out, struct error *e);
 

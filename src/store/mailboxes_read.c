@@ -267,7 +267,6 @@ struct using
 
 static int read_quota(struct store *s, struct db *db, void *arg, struct error *e)
 {
-    (void)s;
     struct using *u = arg;
     struct query q = db_query(db, SQL_ACCOUNT_USES);
     q_int(&q, u->account);
@@ -276,7 +275,10 @@ static int read_quota(struct store *s, struct db *db, void *arg, struct error *e
     u->quota = (struct quota){.used_bytes = q_get_int(&q, 0),
                               .used_count = q_get_int(&q, 1),
                               .limit_bytes = q_get_int(&q, 2),
-                              .limit_count = q_get_int(&q, 3)};
+                              .limit_count = q_get_int(&q, 3),
+                              .kept_bytes = q_get_int(&q, 4),
+                              .kept_count = q_get_int(&q, 5)};
+    if (s->count_expunged) u->quota.used_bytes += u->quota.kept_bytes, u->quota.used_count += u->quota.kept_count;
     q_end(&q);
     return 0;
 }

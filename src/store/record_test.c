@@ -71,20 +71,27 @@ static void test_chunks(void **state)
     assert_int_equal(chunk_unpack(str_of(packed, 2 * sizeof first), 0, out, &n), ERR_CORRUPT); /* the same UID twice */
 }
 
-static void add_up(uid u, int64_t email, void *arg) { *(int64_t *)arg += (int64_t)u * 100 + email; }
+static void add_up(const struct tombstone *t, void *arg)
+{
+    *(int64_t *)arg += (int64_t)t->uid * 100 + t->email + (int64_t)t->flags * 1000 + t->size * 10000;
+}
 
 static void test_tombstones(void **state)
 {
     (void)state;
     char packed[2 * TOMBSTONE_PACKED];
     int64_t sum = 0;
-    size_t n = tombstone_pack(3, 30, packed);
-    n += tombstone_pack(4, 40, packed + n);
-    assert_int_equal(tombstone_unpack(str_of(packed, n), add_up, &sum), 0);
-    assert_int_equal(sum, 770);
-    assert_int_equal(tombstone_unpack(str_of(packed, n - 1), add_up, &sum), ERR_CORRUPT);
-    tombstone_pack(3, 40, packed + TOMBSTONE_PACKED);
-    assert_int_equal(tombstone_unpack(str_of(packed, n), add_up, &sum), ERR_CORRUPT);
+    const struct tombstone one = {3, 5, 30, 7}, two = {4, 0, 40, 0};
+    for (int kept = 0; kept < 2; kept++) {
+        sum = 0;
+        size_t n = tombstone_pack(&one, kept != 0, packed);
+        n += tombstone_pack(&two, kept != 0, packed + n);
+        assert_int_equal(tombstone_unpack(str_of(packed, n), kept != 0, add_up, &sum), 0);
+        assert_int_equal(sum, kept ? 75770 : 770);
+        assert_int_equal(tombstone_unpack(str_of(packed, n - 1), kept != 0, add_up, &sum), ERR_CORRUPT);
+        tombstone_pack(&one, kept != 0, packed + n / 2);
+        assert_int_equal(tombstone_unpack(str_of(packed, n), kept != 0, add_up, &sum), ERR_CORRUPT);
+    }
 }
 
 /* ---- the record ---- */

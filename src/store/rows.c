@@ -109,7 +109,9 @@ int rows_account(struct store *s, int64_t id, struct account_row **out, struct e
                               .used_bytes = q_get_int(&q, 1),
                               .used_count = q_get_int(&q, 2),
                               .uid_validity = q_get_int(&q, 3),
-                              .inbox = q_get_int(&q, 4)};
+                              .inbox = q_get_int(&q, 4),
+                              .kept_bytes = q_get_int(&q, 5),
+                              .kept_count = q_get_int(&q, 6)};
     q_end(&q);
     lock_take(s->lock);
     const struct submission *known = map_get(&s->submissions, key_of(&id));
@@ -223,6 +225,20 @@ void rows_count(struct store *s, struct mailbox_row *m, struct account_row *a, f
     rows_touch_account(s, a);
     a->used_bytes += by * size;
     a->used_count += by;
+}
+
+void rows_keep(struct store *s, struct account_row *a, int64_t bytes, int64_t letters)
+{
+    rows_touch_account(s, a);
+    a->kept_bytes += bytes;
+    a->kept_count += letters;
+}
+
+struct account_use rows_use(const struct store *s, const struct account_row *a)
+{
+    struct account_use use = {a->used_bytes, a->used_count};
+    if (s->count_expunged) use = (struct account_use){use.bytes + a->kept_bytes, use.count + a->kept_count};
+    return use;
 }
 
 int rows_append(struct store *s, struct mailbox_row *m, struct account_row *a, struct entry *entry, struct error *e)
@@ -354,6 +370,8 @@ static int save_account(struct store *s, struct account_row *a, struct error *e)
     q_int(&q, a->used_bytes);
     q_int(&q, a->used_count);
     q_int(&q, a->uid_validity);
+    q_int(&q, a->kept_bytes);
+    q_int(&q, a->kept_count);
     q_int(&q, a->id);
     return q_run(&q, e);
 }
@@ -401,7 +419,8 @@ void rows_committed(struct store *s)
 {
     struct rows *r = &s->writer.rows;
     for (struct account_row *a = r->dirty_accounts; a; a = a->next_dirty) {
-        if (a->dirty) directory_set_used(s->directory, a->id, a->used_bytes, a->used_count);
+        struct account_use use = rows_use(s, a);
+        if (a->dirty) directory_set_used(s->directory, a->id, use.bytes, use.count);
         if (a->submitted) publish_submission(s, a);
         a->dirty = a->submitted = false;
     }

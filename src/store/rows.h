@@ -36,7 +36,9 @@ struct mailbox_row {
 struct account_row {
     int64_t id;
     uint64_t modseq;
-    int64_t used_bytes, used_count, uid_validity, inbox;
+    int64_t used_bytes, used_count; /* in its mailboxes */
+    int64_t kept_bytes, kept_count; /* expunged, and not collected yet */
+    int64_t uid_validity, inbox;
     bool removed; /* in this group */
     bool dirty;
     bool submitted; /* the counters below changed, a row of their own */
@@ -91,6 +93,15 @@ int rows_chunk_put(struct store *s, struct mailbox_row *m, uint32_t number, cons
 
 /* An entry that is there, counted in (+1) or out (-1) of the mailbox and the account; size: of its letter. */
 void rows_count(struct store *s, struct mailbox_row *m, struct account_row *a, flag_set flags, int64_t size, int by);
+
+/* Letters of the account that were expunged, or lie in a deleted mailbox, come (+) or go. */
+void rows_keep(struct store *s, struct account_row *a, int64_t bytes, int64_t letters);
+
+/* What counts in its quotas. */
+struct account_use {
+    int64_t bytes, count;
+};
+struct account_use rows_use(const struct store *s, const struct account_row *a);
 
 /* The mailbox was deleted: for the rest of the group there is none, and whoever looks at it is told. Its own row is the
  * caller's. */

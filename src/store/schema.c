@@ -130,7 +130,18 @@ static const char *const format_4[] = {
     NULL,
 };
 
-const struct migration schema_migrations[SCHEMA_VERSION] = {{1, format_1}, {2, format_2}, {3, format_3}, {4, format_4}};
+/* Expunged letters count, and are brought back as they were: what was expunged before does not, and is not. */
+static const char *const format_5[] = {
+    "ALTER TABLE principal ADD COLUMN kept_bytes INT DEFAULT 0",
+    "ALTER TABLE principal ADD COLUMN kept_count INT DEFAULT 0",
+    "ALTER TABLE tombstone ADD COLUMN kept INT DEFAULT 0", /* see chunk.h */
+    /* of a deleted mailbox: letters that count, none once they are being collected */
+    "UPDATE mailbox SET messages = 0, unseen = 0, octets = 0, deleted = 0 WHERE deleted_at <> 0",
+    NULL,
+};
+
+const struct migration schema_migrations[SCHEMA_VERSION] = {
+    {1, format_1}, {2, format_2}, {3, format_3}, {4, format_4}, {5, format_5}};
 
 /* ---- the engines' words ---- */
 

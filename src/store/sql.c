@@ -52,8 +52,8 @@ const char *const sql_text[SQL_ALL] = {
 
     [SQL_DOMAINS] = "SELECT id, name, alias_of, catch_all_local, catch_all_domain FROM domain ORDER BY id",
     [SQL_ACCOUNTS] =
-        "SELECT id, name, disabled, quota, used_bytes, inbox, quota_count, used_count FROM principal "
-        "WHERE kind = 1 AND removed_at = 0 ORDER BY id",
+        "SELECT id, name, disabled, quota, used_bytes, inbox, quota_count, used_count, kept_bytes, kept_count "
+        "FROM principal WHERE kind = 1 AND removed_at = 0 ORDER BY id",
     [SQL_ADDRESSES] = "SELECT a.id, a.local_key, a.local_shown, d.name, a.kind, a.principal, a.may_send "
                       "FROM address a JOIN domain d ON d.id = a.domain ORDER BY a.id",
     [SQL_TARGETS] = "SELECT address, local_key, domain_key, local_shown, domain_shown FROM alias_target "
@@ -153,7 +153,8 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_MAILBOXES_DELETED] = "SELECT id, deleted_at, uid_next, tail FROM mailbox "
                               "WHERE account = $1 AND deleted_at >= $2 ORDER BY deleted_at DESC",
     [SQL_MAILBOX_TAILS] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 AND deleted_at = 0",
-    [SQL_MAILBOX_DELETED_TAIL] = "SELECT uid_next, tail FROM mailbox WHERE id = $1 AND deleted_at <> 0",
+    [SQL_MAILBOX_DELETED_TAIL] = "SELECT uid_next, tail, messages FROM mailbox WHERE id = $1 AND deleted_at <> 0",
+    [SQL_MAILBOX_COUNTS_LESS] = "UPDATE mailbox SET messages = messages - $1, octets = octets - $2 WHERE id = $3",
     [SQL_MAILBOX_TAIL_PUT] = "UPDATE mailbox SET tail = $1 WHERE id = $2",
 
     [SQL_ACL] = "SELECT principal, rights FROM acl WHERE mailbox = $1 ORDER BY principal",
@@ -182,10 +183,11 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_METADATA_DELETE] = "DELETE FROM metadata WHERE mailbox = $1 AND owner = $2 AND name = $3",
     [SQL_METADATA_OF_OWNER_DELETE] = "DELETE FROM metadata WHERE owner = $1",
     [SQL_ACCOUNT_USES] =
-        "SELECT used_bytes, used_count, quota, quota_count FROM principal WHERE id = $1 AND removed_at = 0",
+        "SELECT used_bytes, used_count, quota, quota_count, kept_bytes, kept_count FROM principal "
+        "WHERE id = $1 AND removed_at = 0",
 
     /* what was expunged, the newest first */
-    [SQL_TOMBSTONES_BACK] = "SELECT modseq, object, part, at, packed FROM tombstone "
+    [SQL_TOMBSTONES_BACK] = "SELECT modseq, object, part, at, packed, kept FROM tombstone "
                             "WHERE account = $1 AND kind = 1 AND at >= $2 ORDER BY modseq DESC, object DESC, part DESC",
     [SQL_TOMBSTONE_PUT] = "UPDATE tombstone SET packed = $1 "
                           "WHERE account = $2 AND modseq = $3 AND kind = 1 AND object = $4 AND part = $5",
@@ -193,9 +195,11 @@ const char *const sql_text[SQL_ALL] = {
                         "WHERE e.id = $1 AND e.account = $2",
 
     [SQL_ACCOUNT_LOAD] =
-        "SELECT modseq, used_bytes, used_count, uid_validity, inbox FROM principal WHERE id = $1 AND removed_at = 0",
+        "SELECT modseq, used_bytes, used_count, uid_validity, inbox, kept_bytes, kept_count FROM principal "
+        "WHERE id = $1 AND removed_at = 0",
     [SQL_ACCOUNT_SAVE] =
-        "UPDATE principal SET modseq = $1, used_bytes = $2, used_count = $3, uid_validity = $4 WHERE id = $5",
+        "UPDATE principal SET modseq = $1, used_bytes = $2, used_count = $3, uid_validity = $4, kept_bytes = $5, "
+        "kept_count = $6 WHERE id = $7",
 
     [SQL_CHUNK_LOAD] = "SELECT packed FROM entries WHERE mailbox = $1 AND chunk = $2",
     [SQL_CHUNK_SAVE] = "INSERT INTO entries (mailbox, chunk, modseq, packed) VALUES ($1, $2, $3, $4) "
@@ -203,12 +207,13 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_CHUNK_DELETE] = "DELETE FROM entries WHERE mailbox = $1 AND chunk = $2",
     [SQL_CHUNKS] = "SELECT chunk, packed FROM entries WHERE mailbox = $1 AND chunk >= $2 ORDER BY chunk",
     [SQL_TOMBSTONE_INSERT] =
-        "INSERT INTO tombstone (account, modseq, kind, object, part, at, packed) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO tombstone (account, modseq, kind, object, part, at, kept, packed) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 
     [SQL_VANISHED_SINCE] =
         "SELECT account, uid_next, forgotten_modseq, tail FROM mailbox WHERE id = $1 AND deleted_at = 0",
-    [SQL_VANISHED] = "SELECT packed FROM tombstone WHERE account = $1 AND modseq > $2 AND kind = 1 AND object = $3 "
-                     "ORDER BY modseq, part",
+    [SQL_VANISHED] = "SELECT packed, kept FROM tombstone WHERE account = $1 AND modseq > $2 AND kind = 1 "
+                     "AND object = $3 ORDER BY modseq, part",
     [SQL_ARRIVAL_INSERT] = "INSERT INTO arrival (mailbox, last_uid, first_uid, at) VALUES ($1, $2, $3, $4)",
     [SQL_ARRIVALS] =
         "SELECT last_uid, first_uid, at FROM arrival WHERE mailbox = $1 AND last_uid >= $2 ORDER BY last_uid",
@@ -304,7 +309,7 @@ const char *const sql_text[SQL_ALL] = {
     /* ---- what nobody needs any more ---- */
 
     [SQL_COLLECT_TOMBSTONES] =
-        "SELECT account, modseq, object, part, packed FROM tombstone WHERE kind = 1 AND at <= $1 "
+        "SELECT account, modseq, object, part, packed, kept FROM tombstone WHERE kind = 1 AND at <= $1 "
         "AND (account, modseq, object, part) > ($2, $3, $4, $5) "
         "ORDER BY account, modseq, object, part LIMIT 1",
     [SQL_TOMBSTONE_DELETE] =
@@ -314,8 +319,9 @@ const char *const sql_text[SQL_ALL] = {
         "SELECT id FROM principal WHERE kind = 1 AND removed_at <> 0 AND removed_at <= $1 AND inbox <> 0 "
         "ORDER BY id LIMIT 1",
     [SQL_COLLECT_MAILBOX] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY id LIMIT 1",
-    [SQL_COLLECT_DELETED] = "SELECT id, uid_next, tail FROM mailbox WHERE deleted_at <> 0 AND deleted_at <= $1 "
-                            "ORDER BY deleted_at, id LIMIT 1",
+    [SQL_COLLECT_DELETED] =
+        "SELECT id, uid_next, tail, account, messages, octets FROM mailbox WHERE deleted_at <> 0 AND deleted_at <= $1 "
+        "ORDER BY deleted_at, id LIMIT 1",
     /* 0: nothing is kept */
     [SQL_COLLECT_NEXT] = "SELECT CAST(COALESCE(MIN(at), 0) AS BIGINT) FROM (SELECT MIN(at) AS at FROM tombstone "
                          "WHERE kind = 1 UNION ALL SELECT MIN(deleted_at) AS at FROM mailbox WHERE deleted_at <> 0) k",
@@ -346,9 +352,10 @@ const char *const sql_text[SQL_ALL] = {
         "SELECT id, uid_next, messages, unseen, octets, tail, deleted_at, deleted FROM mailbox WHERE account = $1 "
         "ORDER BY id",
     [SQL_CHECK_TOMBSTONES] =
-        "SELECT packed FROM tombstone WHERE account = $1 AND kind = 1 ORDER BY modseq, object, part",
+        "SELECT packed, kept FROM tombstone WHERE account = $1 AND kind = 1 ORDER BY modseq, object, part",
     [SQL_CHECK_ACCOUNTS] = "SELECT id FROM principal WHERE kind = 1 AND removed_at = 0 AND id > $1 ORDER BY id LIMIT 1",
-    [SQL_CHECK_ACCOUNT_SUMS] = "SELECT used_bytes, used_count, modseq FROM principal WHERE id = $1",
+    [SQL_CHECK_ACCOUNT_SUMS] =
+        "SELECT used_bytes, used_count, modseq, kept_bytes, kept_count FROM principal WHERE id = $1",
     [SQL_CHECK_BODIES] = "SELECT id, sha256, size, location FROM body WHERE id > $1 ORDER BY id LIMIT $2",
     [SQL_CHECK_QUEUE] =
         "SELECT m.id, m.size, length(m.prefix) + b.size, CASE WHEN EXISTS "

@@ -210,6 +210,7 @@ static struct store *store_new(struct world *w, const struct store_options *o)
     s->lock = lock_new(w);
     s->hash_key = world_hash_key(w);
     s->keep_expunged_us = o->keep_expunged_us;
+    s->count_expunged = o->count_expunged;
     s->keep_trace_us = o->keep_trace_us ? o->keep_trace_us : SPAN_TRACE_KEPT;
     list_init(&s->jobs);
     list_init(&s->collectors);

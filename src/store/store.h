@@ -29,6 +29,7 @@ struct store_options {
     int readers;             /* read connections, 0 = 2 */
     int64_t low_water_bytes; /* below this much free disk new mail is refused; 0 = WAL cap + LIMIT_MESSAGE + 64 MiB */
     int64_t keep_expunged_us; /* how long letters expunged and accounts removed stay before they are collected */
+    bool count_expunged;      /* in quotas, until they are collected; removed accounts have none */
     int64_t keep_trace_us;    /* how long rows of the record stay; 0 = SPAN_TRACE_KEPT */
     bool must_exist;         /* ERR_NOT_FOUND instead of making a new store */
 };

@@ -29,6 +29,7 @@ struct testing { /* one node with one store */
     const char *folder;
     int64_t account, inbox;
     int64_t low_water;
+    bool count_expunged;
 };
 
 static inline void ok(int r, const struct error *e)
@@ -38,7 +39,8 @@ static inline void ok(int r, const struct error *e)
 
 TESTING void testing_open(struct testing *t)
 {
-    struct store_options o = {.folder = t->folder, .low_water_bytes = t->low_water ? t->low_water : 1};
+    struct store_options o = {.folder = t->folder, .low_water_bytes = t->low_water ? t->low_water : 1,
+                              .count_expunged = t->count_expunged};
     struct error e = {0};
     ok(store_open(t->world, &o, &t->store, &e), &e);
     t->loop = loop_new(t->world);

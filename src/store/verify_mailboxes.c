@@ -17,7 +17,7 @@ struct account_check {
     struct verify *v;
     struct db *db;
     int64_t account;
-    struct sums all;
+    struct sums all, kept; /* kept: expunged ones that count */
     struct buf named; /* struct named */
     int error;        /* in a tombstone */
     struct error *e;
@@ -135,14 +135,21 @@ static int check_arrivals(struct account_check *c, struct mailbox_check *m, stru
 static void compare(struct account_check *c, const struct mailbox_check *m)
 {
     const struct sums *own = &m->own;
-    if (own->messages != m->messages || own->unseen != m->unseen || own->deleted != m->deleted ||
-        own->octets != m->octets)
+    bool gone = m->deleted_at != 0;
+    if (gone && m->messages == 0) return; /* from before they were counted, or half collected */
+    if (own->messages != m->messages || own->octets != m->octets ||
+        (!gone && (own->unseen != m->unseen || own->deleted != m->deleted)))
         verify_found(c->v,
                      "mailbox %lld: counts %lld letters, %lld unseen, %lld deleted, %lld octets; "
                      "has %lld, %lld, %lld, %lld",
                      (long long)m->id, (long long)m->messages, (long long)m->unseen, (long long)m->deleted,
                      (long long)m->octets, (long long)own->messages, (long long)own->unseen, (long long)own->deleted,
                      (long long)own->octets);
+    if (m->deleted_at) {
+        c->kept.messages += own->messages;
+        c->kept.octets += own->octets;
+        return;
+    }
     c->all.messages += own->messages;
     c->all.octets += own->octets;
     if (own->modseq > c->all.modseq) c->all.modseq = own->modseq;
@@ -160,7 +167,7 @@ static int check_mailbox(struct account_check *c, struct mailbox_check *m, struc
     q_end(&q);
     if (failed || r < 0) return failed ? failed : r;
     failed = check_chunk(c, m, m->tail, (uint32_t)(m->uid_next / CHUNK_ENTRIES), e);
-    if (!failed && !m->deleted_at) compare(c, m);
+    if (!failed) compare(c, m);
     return failed;
 }
 
@@ -181,15 +188,23 @@ static int check_mailboxes(struct account_check *c, struct error *e)
 
 /* ---- tombstones ---- */
 
-static void check_gone(uid u, int64_t id, void *arg)
+static void check_gone(const struct tombstone *t, void *arg)
 {
     struct account_check *c = arg;
     struct checked_email email;
-    if (id == 0) return; /* it was brought back */
-    int r = c->error ? 0 : look_at_email(c, id, &email, c->e);
+    if (t->email == 0) return; /* it was brought back */
+    int r = c->error ? 0 : look_at_email(c, t->email, &email, c->e);
     if (r < 0) c->error = r;
     else if (r == 0 && !c->error)
-        verify_found(c->v, "account %lld: the expunged UID %u has no letter", (long long)c->account, u);
+        verify_found(c->v, "account %lld: the expunged UID %u has no letter", (long long)c->account, t->uid);
+}
+
+static void check_kept(const struct tombstone *t, void *arg)
+{
+    struct account_check *c = arg;
+    c->kept.messages += t->email != 0;
+    c->kept.octets += t->size;
+    check_gone(t, arg);
 }
 
 static int check_tombstones(struct account_check *c, struct error *e)
@@ -198,9 +213,11 @@ static int check_tombstones(struct account_check *c, struct error *e)
     q_int(&q, c->account);
     c->e = e;
     int r = 0;
-    while (!c->error && (r = q_row(&q, e)) > 0)
-        if (tombstone_unpack(q_get(&q, 0), check_gone, c))
+    while (!c->error && (r = q_row(&q, e)) > 0) {
+        bool kept = q_get_int(&q, 1) != 0;
+        if (tombstone_unpack(q_get(&q, 0), kept, kept ? check_kept : check_gone, c))
             verify_found(c->v, "account %lld: what was expunged cannot be read", (long long)c->account);
+    }
     q_end(&q);
     return c->error ? c->error : r;
 }
@@ -217,6 +234,10 @@ static int compare_account(struct account_check *c, struct error *e)
         verify_found(c->v, "account %lld: counts %lld octets in %lld letters; has %lld in %lld", (long long)c->account,
                      (long long)q_get_int(&q, 0), (long long)q_get_int(&q, 1), (long long)c->all.octets,
                      (long long)c->all.messages);
+    if (q_get_int(&q, 3) != c->kept.octets || q_get_int(&q, 4) != c->kept.messages)
+        verify_found(c->v, "account %lld: counts %lld octets in %lld expunged letters; has %lld in %lld",
+                     (long long)c->account, (long long)q_get_int(&q, 3), (long long)q_get_int(&q, 4),
+                     (long long)c->kept.octets, (long long)c->kept.messages);
     if ((uint64_t)q_get_int(&q, 2) < c->all.modseq)
         verify_found(c->v, "account %lld: its MODSEQ is behind its letters", (long long)c->account);
     q_end(&q);

@@ -166,6 +166,8 @@ def test_what_was_expunged_comes_back(tmp_path):
         with imaplib.IMAP4("127.0.0.1", p.ports["imap"], timeout=60) as c:
             c.login(A, post.PASSWORD)
             c.select()
+            c.store("4", "FLAGS", "(\\Answered $Forwarded blue)")
+            date, = c.fetch("4", "(INTERNALDATE)")[1]
             c.store("3:5", "+FLAGS", "(\\Deleted)")
             c.expunge()
             lost = json.loads(p.penny("mailbox", "lost", A, "--since", "1h", "--json").stdout)
@@ -173,6 +175,10 @@ def test_what_was_expunged_comes_back(tmp_path):
             assert p.penny("mailbox", "undelete", A, "INBOX").stdout == "brought back 3 letters\n"
             c.noop()
             assert c.response("EXISTS")[1][-1] == b"10"
+            flags = [line.split(b"FLAGS ")[1] for line in c.uid("fetch", "11:13", "(FLAGS)")[1]]
+            assert sum(b"\\Answered $Forwarded blue)" in f for f in flags) == 1 and not any(b"Deleted" in f for f in flags), flags
+            dates = [line[line.index(b"INTERNAL"):] for line in c.uid("fetch", "11:13", "(INTERNALDATE)")[1]]
+            assert any(d.split(b'"')[1] == date.split(b'"')[1] for d in dates), dates
         p.penny("mailbox", "create", A, "Gone")
         p.penny("import", A, tmp_path / "in", "--mailbox", "Gone")
         assert p.penny("mailbox", "delete", A, "Gone").stdout == "deleted, with 10 letters\n"
@@ -180,4 +186,45 @@ def test_what_was_expunged_comes_back(tmp_path):
         assert boxes(p)["Archive"]["messages"] == 10
     finally:
         p.stop()
+        p.remove()
+
+
+def test_expunged_letters_in_quota(tmp_path):
+    """They count or not as configured, whenever that changes, and what is counted is right all along."""
+    p = post.Penny(config='plaintext_auth = {"127.0.0.1"}', at={"imap": f"127.0.0.1:{post.free_port()}"})
+    no, yes = p.config.read_text(), p.config.read_text() + "\nmailbox { counts_in_quota = yes }\n"
+
+    def used():
+        a = json.loads(p.penny("account", "show", A, "--json").stdout)
+        p.penny("verify")
+        return a["letters"], a["expunged_letters"]
+
+    try:
+        p.penny("import", A, make_mbox(tmp_path / "in", 10))
+        p.penny("account", "quota", A, "--letters", "10")
+        p.config.write_text(yes)
+        p.start()
+        with imaplib.IMAP4("127.0.0.1", p.ports["imap"], timeout=60) as c:
+            c.login(A, post.PASSWORD)
+            c.select()
+            c.store("1:4", "+FLAGS", "(\\Deleted)")
+            c.expunge()
+            assert used() == (10, 4)
+            assert c.getquota('""')[1] == [b'"" (MESSAGE 10 10)']
+            assert b"OVERQUOTA" in c.append("INBOX", None, None, b"Subject: x\r\n\r\nx\r\n")[1][0]
+        p.stop()
+        p.config.write_text(no)
+        p.start()
+        assert used() == (6, 4)
+        with imaplib.IMAP4("127.0.0.1", p.ports["imap"], timeout=60) as c:
+            c.login(A, post.PASSWORD)
+            assert c.append("INBOX", None, None, b"Subject: x\r\n\r\nx\r\n")[0] == "OK"
+        p.stop()
+        p.config.write_text(yes)
+        assert used() == (11, 4)
+        assert p.penny("mailbox", "undelete", A).stdout == "brought back 4 letters\n"
+        assert used() == (11, 0)
+    finally:
+        if p.process and p.process.poll() is None:
+            p.stop()
         p.remove()
