@@ -89,6 +89,13 @@ static const struct conf_setting mailbox_table[] = {
             "Do expunged letters count in their account's quotas for as long as they are kept?")},
     {0},
 };
+static const struct conf_setting imap_table[] = {
+    {YES_NO(
+        config_imap, unauthenticate, "yes",
+        "Let programs log out and in again as somebody else on the same connection (UNAUTHENTICATE). \"no\" behind a "
+        "proxy that looks at the first log-in alone.")},
+    {0},
+};
 static const struct conf_setting submission_table[] = {
     {YES_NO(config_submission, hide_client, "yes",
             "Leave the user's network address out of the letter's Received field.")},
@@ -124,6 +131,7 @@ const struct conf_setting config_table[] = {
     {LIST(config, plaintext_auth, config_check_prefixes, "Clients that may log in without TLS. Read again on SIGHUP.")},
     {BLOCK(config, limits, limits_table, "How much of what.")},
     {BLOCK(config, mailbox, mailbox_table, "What mailboxes remember.")},
+    {BLOCK(config, imap, imap_table, "What IMAP offers.")},
     {BLOCK(config, submission, submission_table, "How users' letters are treated.")},
     {YES_NO(config, expn, "no", "Tell trusted clients on port 25 where an address leads (EXPN).")},
     {BLOCK(config, log, log_table, "What is written to stderr while it serves.")},

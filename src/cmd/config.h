@@ -70,6 +70,9 @@ struct config {
         int64_t keep_expunged; /* microseconds */
         bool counts_in_quota;  /* what is kept so */
     } mailbox;
+    struct config_imap {
+        bool unauthenticate;
+    } imap;
     struct config_submission {
         bool hide_client;
     } submission;

@@ -107,6 +107,7 @@ static void prepare_imap(struct server *s, struct port *p)
         .arg = p,
         .hostname = s->config->hostname,
         .size_max = s->config->limits.message_size,
+        .unauthenticate = s->config->imap.unauthenticate,
         .log = s->log,
     };
 }

@@ -97,6 +97,12 @@ struct str stream_channel_binding(struct stream *s, struct arena *a, struct str 
  * error of the flush. */
 FIBER int stream_deflate(struct stream *s);
 
+/* From now on both directions are as they were before (RFC 8437 §4.1): what was written goes out compressed, input that
+ * was inflated and not read is thrown away, and input behind the end of the peer's deflate data (or, without such an
+ * end, of what has come of it) is plain. Nothing without compression. Then stream_deflate() may be called again. 0, or
+ * the error of the flush. */
+FIBER int stream_deflate_end(struct stream *s);
+
 /* ---- the rest ---- */
 
 struct endpoint stream_peer(struct stream *s);

@@ -83,6 +83,24 @@ void deflate_free(struct stream *s)
     free(d);
 }
 
+FIBER int stream_deflate_end(struct stream *s)
+{
+    struct deflate *d = s->deflate;
+    int e = stream_flush(s);
+    if (e || !d) return e;
+    stream_drop_input(s);
+    if (d->raw) {
+        s->in = d->raw;
+        s->cap = d->cap;
+        s->start = d->start;
+        s->end = d->end;
+        d->raw = NULL;
+    }
+    deflate_free(s);
+    s->deflate = NULL;
+    return 0;
+}
+
 /* ---- idle ---- */
 
 /* Between two blocks and at the end of a byte an inflater is its window and nothing more. */

@@ -251,6 +251,38 @@ static FIBER void finished(struct pair *p)
     peer_close(&z);
 }
 
+/* RFC 8437 §4.1 */
+static FIBER void ended(struct pair *p)
+{
+    struct peer z;
+    struct str line;
+    peer_open(&z);
+    assert_int_equal(stream_deflate_end(p->us), 0); /* there is none */
+    assert_int_equal(stream_deflate(p->us), 0);
+    send_now(p->them, pack(p->arena, &z, S("a UNAUTHENTICATE\r\nb NOOP\r\n"), Z_SYNC_FLUSH));
+    assert_int_equal(stream_line(p->us, 100, &line), 0);
+    stream_write(p->us, S("a OK\r\n"));
+    assert_int_equal(stream_deflate_end(p->us), 0);
+    assert_str(unpack(p->arena, &z, p->them), S("a OK\r\n"));
+    send_now(p->them, S("c NOOP\r\n"));
+    assert_int_equal(stream_line(p->us, 100, &line), 0);
+    assert_str(line, S("c NOOP"));
+    send_now(p->us, S("c OK\r\n"));
+    assert_int_equal(stream_line(p->them, 100, &line), 0);
+    assert_str(line, S("c OK"));
+    peer_close(&z);
+    /* what stands behind the end of the deflate data has come with it */
+    peer_open(&z);
+    assert_int_equal(stream_deflate(p->us), 0);
+    stream_write(p->them, pack(p->arena, &z, S("d UNAUTHENTICATE\r\n"), Z_FINISH));
+    send_now(p->them, S("e NOOP\r\n"));
+    assert_int_equal(stream_line(p->us, 100, &line), 0);
+    assert_int_equal(stream_deflate_end(p->us), 0);
+    assert_int_equal(stream_line(p->us, 100, &line), 0);
+    assert_str(line, S("e NOOP"));
+    peer_close(&z);
+}
+
 static FIBER void cut_off(struct pair *p)
 {
     struct peer z;
@@ -269,6 +301,7 @@ static void test_ends(void **state)
     (void)state;
     run(broken);
     run(finished);
+    run(ended);
     run(cut_off);
 }
 

@@ -19,6 +19,7 @@ struct imap_service { /* what stands behind a listener; constant while sessions 
     void *arg;
     struct str hostname;
     int64_t size_max; /* octets of a letter appended */
+    bool unauthenticate; /* one may log out and in again (RFC 8437) */
     const struct log *log;
 };
 

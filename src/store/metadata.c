@@ -116,6 +116,19 @@ static int owner_of(struct store *s, const struct writing *w, int64_t *out, stru
     return q_one_int(&q, out, e);
 }
 
+/* RFC 7162 §3.2: who asks for what is new by MODSEQ is to notice. */
+static int note_change(struct store *s, const struct writing *w, int64_t owner, struct error *e)
+{
+    struct mailbox_row *m;
+    struct account_row *a;
+    int r = rows_mailbox(s, w->mailbox, &m, e);
+    if (!r) r = rows_account(s, owner, &a, e);
+    if (r) return r;
+    m->highest_modseq = rows_next_modseq(s, a);
+    rows_touch_mailbox(s, m);
+    return 0;
+}
+
 static int run_write(struct store *s, void *args, struct error *e)
 {
     const struct writing *w = args;
@@ -131,7 +144,8 @@ static int run_write(struct store *s, void *args, struct error *e)
             r = error_set(e, ERR_DENIED, "you have no right to change annotations of all");
         if (!r) r = put(s, w, &w->v[i], owner, e);
     }
-    return r ? r : check_limit(s, w, e);
+    if (!r) r = check_limit(s, w, e);
+    return r || w->mailbox == 0 ? r : note_change(s, w, owner, e);
 }
 
 static const struct job_kind write_job = {.name = "metadata", .run = run_write};

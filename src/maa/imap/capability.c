@@ -23,7 +23,6 @@ static const struct {
     {AFTER, S_INIT("IDLE UNSELECT")},                                     /* RFC 2177, 3691 */
     {AFTER, S_INIT("COMPRESS=DEFLATE")},                                  /* RFC 4978 */
     {AFTER, S_INIT("NOTIFY")},                                            /* RFC 5465 */
-    {AFTER, S_INIT("UNAUTHENTICATE")},                                    /* RFC 8437 */
     {AFTER, S_INIT("NAMESPACE CHILDREN LIST-EXTENDED LIST-STATUS LIST-MYRIGHTS LIST-METADATA")}, /* RFC 2342, 5258 … */
     {AFTER, S_INIT("SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE")},       /* RFC 6154, 8438 */
     {AFTER, S_INIT("ACL RIGHTS=texk")},                                   /* RFC 4314 */
@@ -61,6 +60,7 @@ static void put_capabilities(const struct imap_session *s, struct buf *b)
         buf_add(b, features[i].words);
     }
     if (!before) {
+        if (s->service->unauthenticate) buf_lit(b, " UNAUTHENTICATE"); /* RFC 8437 */
         buf_printf(b, " APPENDLIMIT=%lld", (long long)s->service->size_max); /* RFC 7889 §2 */
         return;
     }

@@ -30,7 +30,8 @@ struct tls_context *imap_tls_to_be_had(const struct imap_session *s)
 FIBER struct imap_done imap_on_starttls(struct imap_session *s, const struct imap_command *c) /* RFC 9051 §6.2.1 */
 {
     struct tls_context *tls = imap_tls_to_be_had(s);
-    if (!tls) return imap_bad(stream_tls(s->io)->version ? S("TLS is on already") : S("TLS is not to be had here"));
+    if (stream_tls(s->io)->version) return imap_bad(S("TLS is on already"));
+    if (!tls) return imap_no(S("UNAVAILABLE"), S("TLS is not to be had here"));
     struct buf *b = buf_in(s->cmd, LIMIT_IMAP_STATUS_LINE + c->tag.n);
     imap_put_condition(b, c->tag, IMAP_OK, STR_NONE, S("begin"));
     imap_put(s, buf_str(b));
@@ -160,14 +161,26 @@ FIBER struct imap_done imap_on_authenticate(struct imap_session *s, const struct
 
 /* ---- and out ---- */
 
-/* RFC 8437 §2: as if nobody had logged in yet. TLS and compression stay. */
+/* RFC 8437 §4.1: compression ends with the OK. */
+static FIBER struct imap_done decompress(struct imap_session *s, const struct imap_done *d)
+{
+    struct buf *b = buf_in(s->cmd, SIZE_MAX);
+    imap_put_condition(b, s->tag, d->kind, d->code, d->text);
+    imap_put(s, buf_str(b));
+    s->compressed = false;
+    return (struct imap_done){.said = true, .close = stream_deflate_end(s->io) != 0};
+}
+
+/* RFC 8437 §3: as if nobody had logged in yet. TLS stays. */
 FIBER struct imap_done imap_on_unauthenticate(struct imap_session *s, const struct imap_command *c)
 {
     (void)c;
+    if (!s->service->unauthenticate) return imap_bad(S("not here")); /* RFC 8437 §8 */
     imap_notify_end(s);
     imap_unselect(s);
     s->who = (struct sasl_identity){0};
     s->enabled = 0;
     s->state = IMAP_STRANGER;
-    return imap_ok(imap_capability_code(s), S("and you are?"));
+    struct imap_done d = imap_ok(imap_capability_code(s), S("and you are?"));
+    return s->compressed ? decompress(s, &d) : d;
 }

@@ -200,11 +200,18 @@ FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct i
     return imap_ok(STR_NONE, S("searched"));
 }
 
+/* RFC 6855 §3: with UTF8=ACCEPT a charset has no place in SEARCH. One that says nothing new does no harm. */
+static bool conflicts(const struct imap_session *s, struct str charset)
+{
+    return s->enabled & IMAP_UTF8 && charset.n && !str_ieq(charset, S("UTF-8")) && !str_ieq(charset, S("US-ASCII"));
+}
+
 FIBER struct imap_done imap_on_search(struct imap_session *s, const struct imap_command *c)
 {
     struct imap_result r;
     struct imap_done refusal;
     struct error why = {0};
+    if (conflicts(s, c->search.charset)) return imap_bad(S("with UTF8=ACCEPT all is UTF-8"));
     if (!imap_search_charset(s, &c->search, &refusal)) return refusal;
     if (imap_search_names_modseq(c->search.key)) imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
     int e = imap_search_run(s, &c->search, s->selected->shown, true, &r, &why);

@@ -384,6 +384,14 @@ static FIBER void leaving(struct imap_test *t)
     assert_int_equal(stream_deflate(c->stream), 0);
     imap_ask(c, "noop");
     imap_ask_for(c, "compress deflate", "NO [COMPRESSIONACTIVE]*");
+    imap_ask(c, "unauthenticate"); /* RFC 8437 §4.1 */
+    assert_int_equal(stream_deflate_end(c->stream), 0);
+    imap_ask_for(c, "noop", "OK *");
+    imap_ask(c, "login bob secret");
+    imap_ask(c, "compress deflate");
+    assert_int_equal(stream_deflate(c->stream), 0);
+    imap_ask(c, "select inbox");
+    imap_heard(c, "* 1 EXISTS");
     imap_ask_for(c, "logout", "OK *");
     imap_bye(c);
 }

@@ -102,7 +102,8 @@ TESTING void imap_test_furnish(struct imap_test *t)
                                        .proxy_allowed = imap_test_proxy,
                                        .arg = t,
                                        .hostname = S("imap.example.org"),
-                                       .size_max = LIMIT_MESSAGE};
+                                       .size_max = LIMIT_MESSAGE,
+                                       .unauthenticate = true};
 }
 
 TESTING FIBER void imap_test_people(struct imap_test *t)

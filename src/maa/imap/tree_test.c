@@ -312,6 +312,12 @@ static FIBER void annotations(struct imap_test *t)
     imap_ask_for(c, "setmetadata INBOX (/other/comment \"x\")", "BAD*");
     imap_ask_for(c, "setmetadata INBOX (/private//x \"x\")", "BAD*");
     imap_ask_for(c, "getmetadata none /private/comment", "NO [NONEXISTENT]*");
+    /* a change is one of the mailbox: RFC 7162 §3.2 */
+    imap_ask(c, "status INBOX (highestmodseq)");
+    struct str before = c->said;
+    imap_ask(c, "setmetadata INBOX (/private/comment \"again\")");
+    imap_ask(c, "status INBOX (highestmodseq)");
+    assert_false(str_eq(before, c->said));
     imap_bye(c);
 }
 static void test_annotations(void **state)

@@ -1,6 +1,8 @@
 /* The words of IMAP commands (RFC 9051 §9). */
 #include "proto/imap/scan.h"
 
+#include "base/utf8.h"
+
 /* --- characters --- */
 
 bool imap_atom_char(char c)
@@ -74,7 +76,7 @@ bool scan_atom(struct imap_scan *s, struct str *out)
     return out->n ? true : scan_fail(s, "a word is missing");
 }
 
-/* quoted = DQUOTE *QUOTED-CHAR DQUOTE; bytes from 0x80 on go through, whoever uses the text knows its charset */
+/* quoted = DQUOTE *QUOTED-CHAR DQUOTE */
 static bool read_quoted(struct imap_scan *s, struct str *out)
 {
     size_t n = 1, escapes = 0;
@@ -125,7 +127,10 @@ static bool string_ahead(const struct imap_scan *s) { return scan_is(s, '"') || 
 
 static bool read_string(struct imap_scan *s, enum octets what, struct str *out)
 {
-    return scan_is(s, '"') ? read_quoted(s, out) : read_literal(s, what, out);
+    if (!scan_is(s, '"')) return read_literal(s, what, out);
+    if (!read_quoted(s, out)) return false;
+    /* RFC 6855 §3; of what other servers say we make the best */
+    return what == ANY || utf8_valid(*out) ? true : scan_fail(s, "a quoted string that is no UTF-8");
 }
 
 bool scan_string(struct imap_scan *s, struct str *out)
