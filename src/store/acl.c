@@ -3,7 +3,7 @@
 #include "store/tree.h"
 
 struct reading {
-    struct gathering g; /* struct acl_entry */
+    struct gathering *g; /* struct acl_entry */
     int64_t who, mailbox;
 };
 
@@ -17,7 +17,7 @@ static int read_acl(struct store *s, struct db *db, void *arg, struct error *e)
     q_int(&q, re->mailbox);
     while ((r = q_row(&q, e)) > 0) {
         struct acl_entry entry = {.principal = q_get_int(&q, 0)};
-        if (!rights_parse(q_get(&q, 1), &entry.rights)) buf_add(&re->g.rows, str_of(&entry, sizeof entry));
+        if (!rights_parse(q_get(&q, 1), &entry.rights)) buf_add(&re->g->rows, str_of(&entry, sizeof entry));
     }
     return r;
 }
@@ -25,10 +25,10 @@ static int read_acl(struct store *s, struct db *db, void *arg, struct error *e)
 FIBER int store_acl(struct store *s, struct arena *a, int64_t who, int64_t mailbox, struct acl_entry **out, size_t *n,
                     struct error *e)
 {
-    struct reading re = {.g = gathering_new(), .who = who, .mailbox = mailbox};
+    struct reading re = {.g = gathering_new(a), .who = who, .mailbox = mailbox};
     int r = store_read(s, read_acl, &re, e);
-    if (!r) *out = gathered_rows(a, &re.g, sizeof **out, n);
-    gathering_free(&re.g);
+    if (!r) *out = gathered_rows(a, re.g, sizeof **out, n);
+    gathering_free(re.g);
     return r;
 }
 

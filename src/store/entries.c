@@ -10,7 +10,7 @@ struct flagging {
     flag_set allowed, flags; /* what may be changed; what is asked for, of that */
     bool resolved;       /* flags is known */
     uint64_t modseq;     /* of all this piece changes; 0: nothing yet */
-    struct buf changed, refused;
+    struct buf *changed, *refused;
 };
 
 /* The bits the change is about, once there is a letter to change. */
@@ -38,7 +38,7 @@ static int flag_one(struct store *s, struct flagging *f, struct mailbox_row *m, 
                     struct entry *entry, struct error *e)
 {
     if (entry->modseq > f->c->unchanged_since) {
-        gather(&f->refused, entry->uid);
+        gather(f->refused, entry->uid);
         return 0;
     }
     int r = f->resolved ? 0 : resolve(s, f, m, e);
@@ -51,7 +51,7 @@ static int flag_one(struct store *s, struct flagging *f, struct mailbox_row *m, 
     m->deleted += (int64_t) !!(flags & FLAG_DELETED) - (int64_t) !!(entry->flags & FLAG_DELETED);
     entry->flags = flags;
     entry->modseq = f->modseq;
-    gather(&f->changed, entry->uid);
+    gather(f->changed, entry->uid);
     return 0;
 }
 
@@ -72,8 +72,8 @@ static int run_flags(struct store *s, void *args, struct error *e)
     right_set rights;
     f->modseq = 0;
     f->resolved = false;
-    buf_clear(&f->changed);
-    buf_clear(&f->refused);
+    buf_clear(f->changed);
+    buf_clear(f->refused);
     int r = entries_rows(s, f->c->who, f->c->mailbox, RIGHT_READ, &rights, &m, &a, e);
     if (!r) r = may_flag(f, rights, e);
     if (r) return r;
@@ -99,18 +99,18 @@ static const struct job_kind flags_job = {.name = "flags", .run = run_flags};
 
 FIBER int store_flags_change(struct store *s, struct arena *a, struct flags_change *c, struct error *e)
 {
-    struct flagging f = {.c = c, .changed = GATHERED, .refused = GATHERED};
+    struct flagging f = {.c = c, .changed = gathered_new(a), .refused = gathered_new(a)};
     int r;
     do {
         r = store_job(s, &flags_job, &f, 0, e);
         if (r) break;
-        gathered_into(a, &c->changed, &f.changed);
-        gathered_into(a, &c->refused, &f.refused);
+        gathered_into(a, &c->changed, f.changed);
+        gathered_into(a, &c->refused, f.refused);
         if (f.modseq) c->modseq = f.modseq;
         f.from = f.next;
     } while (f.more);
-    buf_free(&f.changed);
-    buf_free(&f.refused);
+    buf_free(f.changed);
+    buf_free(f.refused);
     return r;
 }
 
@@ -122,7 +122,7 @@ struct expunging {
     bool deleted_only, unmade;
     uint32_t from, next;
     bool more;
-    struct buf gone;
+    struct buf *gone;
     int64_t n; /* of this piece */
 };
 
@@ -142,7 +142,7 @@ static int expunge_chunk(struct store *s, struct expunging *x, struct chunk_walk
         if (r > 0) r = burial_add(s, b, entry, facts.size, e);
         if (r) return r;
         s->writer.collect.garbage += facts.size;
-        gather(&x->gone, entry->uid);
+        gather(x->gone, entry->uid);
         x->n++;
     }
     if (kept == w->n) return 0;
@@ -156,7 +156,7 @@ static int run_expunge(struct store *s, void *args, struct error *e)
     struct mailbox_row *m;
     struct account_row *a;
     x->n = 0;
-    buf_clear(&x->gone);
+    buf_clear(x->gone);
     int r = entries_rows(s, x->who, x->mailbox, RIGHT_EXPUNGE, NULL, &m, &a, e);
     if (r) return r;
     struct burial *b = burial_new(s, m, a, !x->unmade);
@@ -178,23 +178,31 @@ static FIBER int expunge(struct store *s, struct arena *a, struct expunging *x, 
         r = store_job(s, &expunge_job, x, 0, e);
         if (r) break;
         s->count.messages -= x->n;
-        gathered_into(a, gone, &x->gone);
+        gathered_into(a, gone, x->gone);
         x->from = x->next;
     } while (x->more);
-    buf_free(&x->gone);
+    buf_free(x->gone);
     return r;
 }
 
 FIBER int store_expunge_set(struct store *s, struct arena *a, int64_t who, int64_t mailbox, const struct uid_set *uids,
                             bool deleted_only, struct uid_set *gone, struct error *e)
 {
-    struct expunging x = {.who = who, .mailbox = mailbox, .uids = uids, .deleted_only = deleted_only, .gone = GATHERED};
+    struct expunging x = {.who = who,
+                          .mailbox = mailbox,
+                          .uids = uids,
+                          .deleted_only = deleted_only,
+                          .gone = gathered_new(a)};
     return expunge(s, a, &x, gone, e);
 }
 
 FIBER void entries_unmake(struct store *s, struct arena *a, int64_t mailbox, const struct uid_set *uids)
 {
     struct uid_set gone = {0};
-    struct expunging x = {.who = PRINCIPAL_ADMIN, .mailbox = mailbox, .uids = uids, .unmade = true, .gone = GATHERED};
+    struct expunging x = {.who = PRINCIPAL_ADMIN,
+                          .mailbox = mailbox,
+                          .uids = uids,
+                          .unmade = true,
+                          .gone = gathered_new(a)};
     expunge(s, a, &x, &gone, NULL);
 }

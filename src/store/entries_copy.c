@@ -15,7 +15,7 @@ struct copy {
     bool more;
     uint64_t limit;        /* of the source's UIDs: those it had at the beginning; 0: not known */
     size_t n;              /* of this piece */
-    struct buf source, made;
+    struct buf *source, *made;
 };
 
 /* The writer's, while a piece runs. */
@@ -51,7 +51,7 @@ static int gather_chunk(struct store *s, struct copy *c, struct copy_piece *p, s
         entry->size = facts.size;
         p->bytes += facts.size;
         p->v[p->n++] = *entry;
-        gather(&c->source, entry->uid);
+        gather(c->source, entry->uid);
     }
     if (!c->c->move || kept == w->n) return 0;
     w->n = kept;
@@ -112,7 +112,7 @@ static int make_one(struct store *s, struct copy *c, struct copy_piece *p, struc
     if (foreign) entry.email = store_new_id(s);
     if (!r) r = rows_append(s, p->to, p->to_account, &entry, e);
     if (!r) r = foreign ? copy_email(s, p, &entry, source, e) : email_shared(s->writer.db, source, e);
-    gather(&c->made, entry.uid);
+    gather(c->made, entry.uid);
     return r;
 }
 
@@ -121,8 +121,8 @@ static int run_copy(struct store *s, void *args, struct error *e)
     struct copy *c = args;
     struct copy_piece *p = arena_new_of(s->writer.arena, struct copy_piece);
     right_set from_needed = RIGHT_READ | (c->c->move ? RIGHT_DELETE | RIGHT_EXPUNGE : 0), rights;
-    buf_clear(&c->source);
-    buf_clear(&c->made);
+    buf_clear(c->source);
+    buf_clear(c->made);
     c->n = 0;
     int r = entries_rows(s, c->who, c->c->to, RIGHT_INSERT, &rights, &p->to, &p->to_account, e);
     if (!r) r = entries_rows(s, c->who, c->c->from, from_needed, NULL, &p->from, &p->from_account, e);
@@ -151,26 +151,30 @@ static FIBER void take_back(struct store *s, struct arena *a, struct copying *c)
         return;
     }
     struct copying back = {.from = c->to, .to = c->from, .uids = &c->made, .move = true};
-    struct copy b = {.c = &back, .who = PRINCIPAL_ADMIN, .back = true, .source = GATHERED, .made = GATHERED};
+    struct copy b = {.c = &back,
+                     .who = PRINCIPAL_ADMIN,
+                     .back = true,
+                     .source = gathered_new(a),
+                     .made = gathered_new(a)};
     do {
         if (store_job(s, &copy_job, &b, 0, NULL)) break;
         b.from = b.next;
     } while (b.more);
-    buf_free(&b.source);
-    buf_free(&b.made);
+    buf_free(b.source);
+    buf_free(b.made);
 }
 
 FIBER int store_copy(struct store *s, struct arena *a, struct copying *c, struct error *e)
 {
-    struct copy p = {.c = c, .who = c->who, .source = GATHERED, .made = GATHERED};
+    struct copy p = {.c = c, .who = c->who, .source = gathered_new(a), .made = gathered_new(a)};
     int r;
     c->source = c->made = (struct uid_set){0}; /* what an earlier one made is not this one's to take back */
     c->n = 0;
     do {
         r = store_job(s, &copy_job, &p, 0, e);
         if (r) break;
-        gathered_into(a, &c->source, &p.source);
-        gathered_into(a, &c->made, &p.made);
+        gathered_into(a, &c->source, p.source);
+        gathered_into(a, &c->made, p.made);
         c->n += p.n;
         if (!c->move) s->count.messages += (int64_t)p.n;
         p.from = p.next;
@@ -180,7 +184,7 @@ FIBER int store_copy(struct store *s, struct arena *a, struct copying *c, struct
         c->source = c->made = (struct uid_set){0};
         c->n = 0;
     }
-    buf_free(&p.source);
-    buf_free(&p.made);
+    buf_free(p.source);
+    buf_free(p.made);
     return r;
 }

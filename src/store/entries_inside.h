@@ -21,9 +21,9 @@ struct set_walk set_walk_from(const struct uid_set *set, uid u);
 bool set_walk_has(struct set_walk *w, uid u);
 uint32_t set_walk_chunk(struct set_walk *w, uint32_t chunk); /* the first from `chunk` on; UINT32_MAX: none */
 
-/* UIDs gathered in ascending order, for the fiber that waits. */
+/* UIDs gathered in ascending order, for the fiber that waits. Of the heap, and freed with `a`. */
+struct buf *gathered_new(struct arena *a);
 void gather(struct buf *ranges, uid u);
-#define GATHERED BUF(SIZE_MAX)
 void gathered_into(struct arena *a, struct uid_set *set, const struct buf *ranges);
 
 /* The chunks of a mailbox that a set has UIDs in, one after the other. */

@@ -29,6 +29,16 @@ uint32_t set_walk_chunk(struct set_walk *w, uint32_t chunk)
     return first > chunk ? first : chunk;
 }
 
+static void free_gathered(void *ranges) { buf_free(ranges); }
+
+struct buf *gathered_new(struct arena *a)
+{
+    struct buf *b = arena_new_of(a, struct buf);
+    arena_defer(a, free_gathered, b);
+    *b = BUF(SIZE_MAX);
+    return b;
+}
+
 void gather(struct buf *ranges, uid u)
 {
     struct uid_range one = {u, u}, *last = ranges->n ? (struct uid_range *)(void *)(ranges->p + ranges->n) - 1 : NULL;

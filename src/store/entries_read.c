@@ -12,13 +12,13 @@ struct vanished {
     const struct uid_set *known; /* NULL: all */
     bool forgotten;      /* `uids` are those that are there */
     uint64_t uid_next;
-    struct buf uids;     /* uid */
+    struct buf *uids;    /* uid */
 };
 
 static void note_uid(const struct tombstone *t, void *arg)
 {
     struct vanished *v = arg;
-    if (!v->known || uid_set_has(v->known, t->uid)) buf_add(&v->uids, str_of(&t->uid, sizeof t->uid));
+    if (!v->known || uid_set_has(v->known, t->uid)) buf_add(v->uids, str_of(&t->uid, sizeof t->uid));
 }
 
 static int read_tombstones(struct db *db, struct vanished *v, int64_t account, struct error *e)
@@ -44,11 +44,11 @@ static int read_present(struct db *db, struct vanished *v, struct str tail, stru
     int r, bad = 0;
     while (!bad && (r = q_row(&q, e)) > 0) {
         bad = chunk_unpack(q_get(&q, 1), (uint32_t)q_get_int(&q, 0), chunk, &n);
-        for (size_t i = 0; !bad && i < n; i++) buf_add(&v->uids, str_of(&chunk[i].uid, sizeof(uid)));
+        for (size_t i = 0; !bad && i < n; i++) buf_add(v->uids, str_of(&chunk[i].uid, sizeof(uid)));
     }
     q_end(&q);
     if (!bad && r == 0) bad = chunk_unpack(tail, (uint32_t)(v->uid_next / CHUNK_ENTRIES), chunk, &n);
-    for (size_t i = 0; !bad && r == 0 && i < n; i++) buf_add(&v->uids, str_of(&chunk[i].uid, sizeof(uid)));
+    for (size_t i = 0; !bad && r == 0 && i < n; i++) buf_add(v->uids, str_of(&chunk[i].uid, sizeof(uid)));
     free(chunk);
     return bad ? error_set(e, ERR_CORRUPT, "mailbox %lld: its entries are damaged", (long long)v->mailbox) : r;
 }
@@ -96,17 +96,17 @@ FIBER int store_vanished(struct store *s, struct arena *a, int64_t mailbox, uint
                          const struct uid_set *known, struct uid_set *out, struct error *e)
 {
     struct vanished v = {.mailbox = mailbox, .modseq = modseq, .known = known && known->n ? known : NULL,
-                         .uids = BUF(SIZE_MAX)};
+                         .uids = gathered_new(a)};
     int r = store_read(s, read_vanished, &v, e);
     if (!r) {
-        uid *uids = (uid *)(void *)v.uids.p;
-        size_t n = v.uids.n / sizeof *uids;
+        uid *uids = (uid *)(void *)v.uids->p;
+        size_t n = v.uids->n / sizeof *uids;
         if (n) qsort(uids, n, sizeof *uids, by_uid);
         if (v.forgotten) put_absent(a, &v, uids, n, out);
         else
             for (size_t i = 0; i < n; i++) uid_set_add(a, out, uids[i], uids[i]);
     }
-    buf_free(&v.uids);
+    buf_free(v.uids);
     return r;
 }
 

@@ -154,18 +154,27 @@ static int read_entries(struct store *s, struct db *db, void *arg, struct error 
     return p->with_sizes ? page_sizes(s, db, p, e) : 0;
 }
 
+static void free_page(void *page)
+{
+    struct entries_page *p = page;
+    free(p->v);
+    p->v = NULL;
+}
+
 FIBER int store_entries(struct store *s, struct arena *a, int64_t mailbox, uid after, size_t max, bool with_sizes,
                         struct entry **out, size_t *n, bool *more, struct error *e)
 {
-    struct entries_page p = {.mailbox = mailbox, .after = after, .max = max, .with_sizes = with_sizes};
-    int r = store_read(s, read_entries, &p, e);
+    struct entries_page *p = arena_new_of(a, struct entries_page);
+    arena_defer(a, free_page, p);
+    *p = (struct entries_page){.mailbox = mailbox, .after = after, .max = max, .with_sizes = with_sizes};
+    int r = store_read(s, read_entries, p, e);
     if (!r) {
-        *out = arena_array(a, p.n, sizeof **out);
-        if (p.n) memcpy(*out, p.v, p.n * sizeof **out);
-        *n = p.n;
-        *more = p.more;
+        *out = arena_array(a, p->n, sizeof **out);
+        if (p->n) memcpy(*out, p->v, p->n * sizeof **out);
+        *n = p->n;
+        *more = p->more;
     }
-    free(p.v);
+    free_page(p);
     return r;
 }
 

@@ -52,7 +52,7 @@ struct candidate {
     uid uid;
 };
 struct losses {
-    struct gathering g; /* struct lost_letter */
+    struct gathering *g; /* struct lost_letter */
     struct buf found;   /* struct candidate */
     struct buf living;  /* int64_t: emails, ascending */
     struct map told;    /* emails: what was moved, then expunged, was lost once */
@@ -97,7 +97,7 @@ static int find_expunged(struct db *db, struct losses *l, struct error *e)
 
 static void note_entries(struct losses *l, struct str packed, uint32_t number)
 {
-    struct entry *v = arena_array(l->g.arena, CHUNK_ENTRIES, sizeof *v);
+    struct entry *v = arena_array(l->g->arena, CHUNK_ENTRIES, sizeof *v);
     size_t n;
     if (chunk_unpack(packed, number, v, &n)) return;
     for (size_t i = 0; i < n; i++) note(l, v[i].uid, v[i].email);
@@ -148,14 +148,14 @@ static int describe(struct db *db, struct losses *l, const struct candidate *c, 
                               .gone_at = c->gone_at,
                               .size = q_get_int(&q, 0),
                               .received_at = q_get_int(&q, 1),
-                              .envelope = arena_str(l->g.arena, q_get(&q, 2))};
+                              .envelope = arena_str(l->g->arena, q_get(&q, 2))};
     q_end(&q);
     if (before->mailbox == c->mailbox) out.path = before->path;
-    else r = tree_path(db, l->g.arena, c->mailbox, &out.path, e);
+    else r = tree_path(db, l->g->arena, c->mailbox, &out.path, e);
     if (r == ERR_NOT_FOUND) r = 0;
     if (r < 0) return r;
     *before = out;
-    buf_add(&l->g.rows, str_of(&out, sizeof out));
+    buf_add(&l->g->rows, str_of(&out, sizeof out));
     return 0;
 }
 
@@ -163,15 +163,15 @@ static int read_lost(struct store *s, struct db *db, void *arg, struct error *e)
 {
     (void)s;
     struct losses *l = arg;
-    int r = find_living(db, l->g.arena, l->account, &l->living, e);
+    int r = find_living(db, l->g->arena, l->account, &l->living, e);
     if (!r) r = find_expunged(db, l, e);
     if (!r) r = find_in_deleted(db, l, e);
     if (r) return r;
-    struct candidate *v = arena_array(l->g.arena, n_found(l), sizeof *v);
+    struct candidate *v = arena_array(l->g->arena, n_found(l), sizeof *v);
     if (n_found(l)) memcpy(v, l->found.p, l->found.n);
     qsort(v, n_found(l), sizeof *v, newest_first);
     struct lost_letter before = {0};
-    for (size_t i = 0; !r && i < n_found(l) && l->g.rows.n < l->max * sizeof before; i++) {
+    for (size_t i = 0; !r && i < n_found(l) && l->g->rows.n < l->max * sizeof before; i++) {
         if (map_get(&l->told, str_of(&v[i].email, sizeof v[i].email))) continue;
         map_set(&l->told, str_of(&v[i].email, sizeof v[i].email), &v[i]);
         r = describe(db, l, &v[i], &before, e);
@@ -182,21 +182,21 @@ static int read_lost(struct store *s, struct db *db, void *arg, struct error *e)
 FIBER int store_lost(struct store *s, struct arena *a, int64_t account, int64_t mailbox, utc_us since, size_t max,
                      struct lost_letter **out, size_t *n, struct error *e)
 {
-    struct losses l = {.g = gathering_new(), .found = BUF(SIZE_MAX), .living = BUF(SIZE_MAX), .account = account,
+    struct losses l = {.g = gathering_new(a), .found = BUF(SIZE_MAX), .living = BUF(SIZE_MAX), .account = account,
                        .mailbox = mailbox, .since = since, .max = max};
     map_init(&l.told, s->hash_key);
     int r = store_read(s, read_lost, &l, e);
+    map_free(&l.told);
+    buf_free(&l.living);
+    buf_free(&l.found);
     if (!r) {
-        *out = gathered_rows(a, &l.g, sizeof **out, n);
+        *out = gathered_rows(a, l.g, sizeof **out, n);
         for (size_t i = 0; i < *n; i++) {
             (*out)[i].path = arena_str(a, (*out)[i].path);
             (*out)[i].envelope = arena_str(a, (*out)[i].envelope);
         }
     }
-    map_free(&l.told);
-    buf_free(&l.living);
-    buf_free(&l.found);
-    gathering_free(&l.g);
+    gathering_free(l.g);
     return r;
 }
 

@@ -4,7 +4,7 @@
 #include "store/tree.h"
 
 struct tree {
-    struct gathering g;
+    struct gathering *g;
     int64_t who, account;
     struct str path; /* of one mailbox; STR_NONE: all */
     struct map by_id; /* id -> struct mailbox, in g.arena */
@@ -90,7 +90,7 @@ static size_t flatten(struct tree *t, struct mailbox *v, size_t n, int64_t paren
     size_t put = 0;
     if (depth == 0) return 0;
     for (size_t i = first_child(v, n, parent); i < n && v[i].parent == parent; i++) {
-        v[i].path = joined(t->g.arena, path, v[i].path);
+        v[i].path = joined(t->g->arena, path, v[i].path);
         out[put++] = &v[i];
         put += flatten(t, v, n, v[i].id, v[i].path, out + put, depth - 1);
     }
@@ -106,11 +106,11 @@ static int read_tree(struct store *s, struct db *db, void *arg, struct error *e)
     int r;
     q_int(&q, t->account);
     while ((r = q_row(&q, e)) > 0) {
-        struct mailbox m = mailbox_of(&q, t->g.arena);
+        struct mailbox m = mailbox_of(&q, t->g->arena);
         buf_add(&rows, str_of(&m, sizeof m));
     }
     size_t n = rows.n / sizeof(struct mailbox);
-    struct mailbox *v = arena_array(t->g.arena, n, sizeof *v);
+    struct mailbox *v = arena_array(t->g->arena, n, sizeof *v);
     if (n) memcpy(v, rows.p, rows.n);
     buf_free(&rows);
     if (r) return r;
@@ -118,25 +118,25 @@ static int read_tree(struct store *s, struct db *db, void *arg, struct error *e)
     for (size_t i = 0; i < n; i++) map_set(&t->by_id, key_of(&v[i].id), &v[i]);
     r = set_rights(db, t, v, n, e);
     if (r) return r;
-    struct mailbox **order = arena_array(t->g.arena, n, sizeof(*order));
+    struct mailbox **order = arena_array(t->g->arena, n, sizeof(*order));
     n = flatten(t, v, n, 0, S(""), order, LIMIT_MAILBOX_DEPTH);
     for (size_t i = 0; i < n; i++)
-        if (order[i]->rights & RIGHT_LOOKUP) buf_add(&t->g.rows, str_of(order[i], sizeof *order[i]));
+        if (order[i]->rights & RIGHT_LOOKUP) buf_add(&t->g->rows, str_of(order[i], sizeof *order[i]));
     return 0;
 }
 
 FIBER int store_mailbox_tree(struct store *s, struct arena *a, int64_t who, int64_t account, struct mailbox **out,
                              size_t *n, struct error *e)
 {
-    struct tree t = {.g = gathering_new(), .who = who, .account = account};
+    struct tree t = {.g = gathering_new(a), .who = who, .account = account};
     map_init(&t.by_id, s->hash_key);
     int r = store_read(s, read_tree, &t, e);
+    map_free(&t.by_id);
     if (!r) {
-        *out = gathered_rows(a, &t.g, sizeof **out, n);
+        *out = gathered_rows(a, t.g, sizeof **out, n);
         for (size_t i = 0; i < *n; i++) (*out)[i].path = arena_str(a, (*out)[i].path);
     }
-    map_free(&t.by_id);
-    gathering_free(&t.g);
+    gathering_free(t.g);
     return r;
 }
 
@@ -196,7 +196,7 @@ FIBER int store_mailbox_find(struct store *s, struct arena *a, int64_t who, int6
 /* ---- whose ---- */
 
 struct sharing {
-    struct gathering g; /* ids */
+    struct gathering *g; /* ids */
     int64_t who;
 };
 
@@ -216,7 +216,7 @@ static int read_shared(struct store *s, struct db *db, void *arg, struct error *
         if (account == sh->who || account == last || rights_parse(q_get(&q, 1), &rights)) continue;
         if (!(rights & RIGHT_LOOKUP)) continue;
         last = account;
-        buf_add(&sh->g.rows, str_of(&account, sizeof account));
+        buf_add(&sh->g->rows, str_of(&account, sizeof account));
     }
     return r;
 }
@@ -236,12 +236,12 @@ static int by_login(const void *x, const void *y)
 FIBER int store_shared_accounts(struct store *s, struct arena *a, int64_t who, int64_t **accounts, size_t *n,
                                 struct error *e)
 {
-    struct sharing sh = {.g = gathering_new(), .who = who};
+    struct sharing sh = {.g = gathering_new(a), .who = who};
     int r = store_read(s, read_shared, &sh, e);
     if (!r) {
         size_t all, known = 0;
-        int64_t *ids = gathered_rows(a, &sh.g, sizeof *ids, &all);
-        const struct directory *d = store_directory(s);
+        int64_t *ids = gathered_rows(a, sh.g, sizeof *ids, &all);
+        const struct directory *d = store_directory_in(a, s);
         struct shown_account *v = arena_array(a, all, sizeof *v);
         for (size_t i = 0; i < all; i++) {
             const struct directory_account *account = directory_account_by_id(d, ids[i]);
@@ -249,11 +249,10 @@ FIBER int store_shared_accounts(struct store *s, struct arena *a, int64_t who, i
         }
         if (known) qsort(v, known, sizeof *v, by_login);
         for (size_t i = 0; i < known; i++) ids[i] = v[i].id;
-        directory_unref(d);
         *accounts = ids;
         *n = known;
     }
-    gathering_free(&sh.g);
+    gathering_free(sh.g);
     return r;
 }
 

@@ -20,7 +20,7 @@ static int check(struct db *db, int64_t who, int64_t mailbox, right_set *rights,
 }
 
 struct reading {
-    struct gathering g; /* struct metadata */
+    struct gathering *g; /* struct metadata */
     int64_t who, mailbox;
 };
 
@@ -35,8 +35,8 @@ static int read_metadata(struct store *s, struct db *db, void *arg, struct error
     q_int(&q, re->mailbox);
     q_int(&q, re->who);
     while ((r = q_row(&q, e)) > 0) {
-        struct metadata m = {arena_str(re->g.arena, q_get(&q, 0)), arena_str(re->g.arena, q_get(&q, 1))};
-        buf_add(&re->g.rows, str_of(&m, sizeof m));
+        struct metadata m = {arena_str(re->g->arena, q_get(&q, 0)), arena_str(re->g->arena, q_get(&q, 1))};
+        buf_add(&re->g->rows, str_of(&m, sizeof m));
     }
     return r;
 }
@@ -44,14 +44,14 @@ static int read_metadata(struct store *s, struct db *db, void *arg, struct error
 FIBER int store_metadata(struct store *s, struct arena *a, int64_t who, int64_t mailbox, struct metadata **out,
                          size_t *n, struct error *e)
 {
-    struct reading re = {.g = gathering_new(), .who = who, .mailbox = mailbox};
+    struct reading re = {.g = gathering_new(a), .who = who, .mailbox = mailbox};
     int r = store_read(s, read_metadata, &re, e);
     if (!r) {
-        *out = gathered_rows(a, &re.g, sizeof **out, n);
+        *out = gathered_rows(a, re.g, sizeof **out, n);
         for (size_t i = 0; i < *n; i++)
             (*out)[i] = (struct metadata){arena_str(a, (*out)[i].name), arena_str(a, (*out)[i].value)};
     }
-    gathering_free(&re.g);
+    gathering_free(re.g);
     return r;
 }
 

@@ -3,7 +3,7 @@
 #include "store/tree.h"
 
 struct listing {
-    struct gathering g; /* struct str */
+    struct gathering *g; /* struct str */
     int64_t account;
 };
 
@@ -15,8 +15,8 @@ static int read_subscriptions(struct store *s, struct db *db, void *arg, struct 
     q_int(&q, l->account);
     int r;
     while ((r = q_row(&q, e)) > 0) {
-        struct str name = arena_str(l->g.arena, q_get(&q, 0));
-        buf_add(&l->g.rows, str_of(&name, sizeof name));
+        struct str name = arena_str(l->g->arena, q_get(&q, 0));
+        buf_add(&l->g->rows, str_of(&name, sizeof name));
     }
     return r;
 }
@@ -24,13 +24,13 @@ static int read_subscriptions(struct store *s, struct db *db, void *arg, struct 
 FIBER int store_subscriptions(struct store *s, struct arena *a, int64_t account, struct str **names, size_t *n,
                               struct error *e)
 {
-    struct listing l = {.g = gathering_new(), .account = account};
+    struct listing l = {.g = gathering_new(a), .account = account};
     int r = store_read(s, read_subscriptions, &l, e);
     if (!r) {
-        *names = gathered_rows(a, &l.g, sizeof **names, n);
+        *names = gathered_rows(a, l.g, sizeof **names, n);
         for (size_t i = 0; i < *n; i++) (*names)[i] = arena_str(a, (*names)[i]);
     }
-    gathering_free(&l.g);
+    gathering_free(l.g);
     return r;
 }
 

@@ -36,19 +36,25 @@ int tree_may_not_create(struct error *e); /* ERR_DENIED, in the words of that */
 int tree_make(struct store *s, int64_t account, const struct levels *path, size_t found, int64_t parent,
               enum special_use use, int64_t *id, struct error *e);
 
-/* A read whose results lie in an arena that the thread may use; the fiber copies them. */
+/* A read whose results lie in an arena that the thread may use; the fiber copies them. Should its own arena have no
+ * room for them, what was gathered goes with that. */
 struct gathering {
     struct arena *arena;
     struct buf rows;
 };
-static inline struct gathering gathering_new(void)
+static inline void gathering_free(void *gathering)
 {
-    return (struct gathering){.arena = arena_new(NULL, 0), .rows = BUF(SIZE_MAX)};
-}
-static inline void gathering_free(struct gathering *g)
-{
+    struct gathering *g = gathering;
     arena_free(g->arena);
     buf_free(&g->rows);
+    *g = (struct gathering){0};
+}
+static inline struct gathering *gathering_new(struct arena *a)
+{
+    struct gathering *g = arena_new_of(a, struct gathering);
+    arena_defer(a, gathering_free, g);
+    *g = (struct gathering){.arena = arena_new(NULL, 0), .rows = BUF(SIZE_MAX)};
+    return g;
 }
 /* The gathered rows of `size` bytes each, copied to `a`; strings in them are the caller's to copy. */
 static inline void *gathered_rows(struct arena *a, const struct gathering *g, size_t size, size_t *n)

@@ -392,11 +392,14 @@ static struct imap_done answer(struct fetch *f, int e)
     return imap_ok(STR_NONE, S("that is all"));
 }
 
-/* Nothing in here allocates under the session's budget: a fiber that reads pages must not be left behind. */
+static void free_memory(void *a) { arena_free(a); }
+
+/* Once pages are read nothing in here allocates under the session's budget: a fiber must not be left behind. */
 static FIBER int tell(struct fetch *f, const struct uid_set *set)
 {
     struct cursor at = begin_at(f, set);
     f->memory = arena_new(NULL, 0);
+    arena_defer(f->s->cmd, free_memory, f->memory);
     f->letter = arena_new(f->memory, 0);
     imap_out_begin(&f->out, f->s);
     snapshot_ref(f->shown);
@@ -433,7 +436,6 @@ FIBER struct imap_done imap_on_fetch(struct imap_session *s, const struct imap_c
         struct flags_change seen = {.how = FLAGS_ADD, .flags = FLAG_SEEN, .changed = f.seen};
         imap_sync_silent(s, c->uid, &seen); /* it has been told */
     }
-    arena_free(f.memory);
     return answer(&f, e);
 }
 
@@ -444,7 +446,6 @@ FIBER int imap_tell_letters(struct imap_session *s, const struct imap_fetch_item
     make_ready(&f);
     f.marks = false;
     int e = tell(&f, uids);
-    arena_free(f.memory);
     if (f.lost) return ERR_CORRUPT;
     return stream_error(s->io) ? stream_error(s->io) : e == ERR_CANCELLED ? e : 0;
 }

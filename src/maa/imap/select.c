@@ -21,6 +21,7 @@ FIBER void imap_unselect(struct imap_session *s)
     if (m->recent_owed) store_recent(s->service->store, m->mailbox, true, &first, NULL);
     store_view_close(m->view);
     snapshot_unref(m->shown);
+    snapshot_unref(m->other);
     arena_free(m->arena);
 }
 

@@ -36,6 +36,7 @@ struct imap_selected {
     bool read_only;           /* EXAMINE, or nothing may be changed */
     struct view *view;
     const struct snapshot *shown;
+    const struct snapshot *other; /* while it changes: the next, or the one before */
     uid recent_from;          /* letters from here on are \Recent in this session; UINT32_MAX: none */
     bool recent_owed;         /* letters came that no later session is to see as \Recent */
     bool held;                /* letters are gone, and the client could not be told yet */

@@ -65,12 +65,16 @@ static FIBER void tell_modseqs(struct imap_session *s, const struct uid_set *uid
     if (b->n) imap_put(s, buf_str(b));
 }
 
+static void give_back(void *snapshot) { snapshot_unref(snapshot); }
+
 FIBER void imap_sync_silent(struct imap_session *s, bool expunges, const struct flags_change *c)
 {
     const struct snapshot *now = view_newest(s->selected->view);
+    struct arena_undo *held = arena_defer(s->cmd, give_back, (void *)(uintptr_t)now);
     struct uid_set quiet = expected(s, c, now);
     if (s->enabled & IMAP_CONDSTORE) tell_modseqs(s, &quiet, now);
     imap_sync_quiet(s, expunges, &quiet, now->highest_modseq);
+    arena_undefer(s->cmd, held);
     snapshot_unref(now);
 }
 

@@ -160,9 +160,11 @@ static FIBER void tell(struct imap_session *s, const struct snapshot *now, struc
     const struct snapshot *old = m->shown;
     struct uid_set gone = {0};
     struct buf *b = t->b;
+    m->other = now;
     snapshot_gone(old, now, s->cmd, &gone);
     if (s->enabled & (IMAP_QRESYNC | IMAP_UIDONLY)) imap_tell_vanished(s, b, false, &gone);
     else tell_expunges(s, b, old, &gone);
+    m->other = old;
     m->shown = now; /* from here on numbers and names are the new ones */
     if (new_names(old, now)) imap_put_flags_there_are(s, b);
     if (now->uid_next != old->uid_next && snapshot_seq_from(now, old->uid_next) <= now->count) {
@@ -171,6 +173,7 @@ static FIBER void tell(struct imap_session *s, const struct snapshot *now, struc
         tell_exists(s, b, now);
     }
     if (!s->flags_unwanted) snapshot_changed(old, now, tell_flags, t);
+    m->other = NULL;
     snapshot_unref(old);
     flush_piece(s, b, 1);
 }
@@ -193,6 +196,7 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
 {
     struct imap_selected *m = s->selected;
     if (!m || !may_hear(s)) return 0;
+    struct buf *b = buf_in(s->cmd, SIZE_MAX); /* sent whenever it has a PIECE */
     const struct snapshot *now = view_newest(m->view);
     if (now == m->shown) {
         snapshot_unref(now);
@@ -210,7 +214,7 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
     if (!expunges) now = snapshot_keeping(m->shown, now);
     m->held = now->count > there;
     struct telling t = {.s = s,
-                        .b = buf_in(s->cmd, SIZE_MAX), /* sent whenever it has a PIECE */
+                        .b = b,
                         .old_next = m->shown->uid_next,
                         .quiet = quiet,
                         .quiet_modseq = quiet_modseq};
