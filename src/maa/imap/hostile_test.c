@@ -87,10 +87,92 @@ static void what_is_long_is_answered_whole(void **state)
     imap_twice(long_names);
 }
 
+/* ---- what is many ---- */
+
+static FIBER void many_mailboxes(struct imap_test *t)
+{
+    enum { MANY = 300 };
+    struct imap_client *c = imap_login(t, "bob");
+    struct buf *make = buf_in(c->arena, SIZE_MAX), *find = buf_in(c->arena, SIZE_MAX);
+    struct str word = many(c, "w", 200);
+    buf_lit(find, "esearch in (mailboxes (");
+    for (int i = 0; i < MANY; i++) {
+        buf_printf(make, "m APPEND m/%.*s%d {4+}\r\na: b\r\n", STR_FMT(word), i);
+        buf_printf(find, "%sm/%.*s%d", i ? " " : "", STR_FMT(word), i);
+    }
+    buf_lit(find, ") subtree (m m m m) personal personal) all");
+    for (int i = 0; i < MANY; i++) {
+        struct str line = arena_printf(c->arena, "m CREATE m/%.*s%d", STR_FMT(word), i);
+        imap_say(c, arena_cstr(c->arena, line));
+    }
+    for (int i = 0; i < MANY; i++) imap_expect(c, "m OK *");
+    stream_write(c->stream, buf_str(make));
+    for (int i = 0; i < MANY; i++) imap_expect(c, "m OK *");
+    imap_ask(c, arena_cstr(c->arena, buf_str(find)));
+    size_t lines = 0;
+    for (struct str rest = c->said, line; rest.n; lines++) str_cut(rest, '\n', &line, &rest);
+    assert_int_equal(lines, MANY); /* each once */
+    imap_ask_for(c,
+                 arena_cstr(c->arena,
+                            arena_printf(c->arena, "esearch in (%.*s) all", STR_FMT(many(c, "mailboxes (m m) ", 900)))),
+                 "NO [LIMIT]*");
+    imap_bye(c);
+}
+
+/* As many annotations as a mailbox may have. */
+static FIBER void annotate(struct imap_client *c, const char *mailbox)
+{
+    struct str value = many(c, "v", LIMIT_METADATA_VALUE);
+    for (int i = 0; i < LIMIT_METADATA_ENTRIES; i++) {
+        stream_write(c->stream, arena_printf(c->arena, "m SETMETADATA %s (/private/x/%d {%d+}\r\n", mailbox, i,
+                                             LIMIT_METADATA_VALUE));
+        stream_write(c->stream, value);
+        imap_say(c, ")");
+        imap_expect(c, "m OK *");
+    }
+}
+
+/* More than a connection may have in memory. */
+static FIBER void many_annotations(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    annotate(c, "inbox");
+    annotate(c, "Sent");
+    annotate(c, "Drafts");
+    imap_ask(c, "getmetadata (depth infinity) inbox /private");
+    assert_true(c->said.n > LIMIT_METADATA_ENTRIES * (size_t)LIMIT_METADATA_VALUE);
+    assert_true(str_ends(c->said, S(")\r\n")));
+    imap_ask(c, "list \"\" (inbox Sent Drafts) return (metadata (depth infinity) /private)");
+    assert_true(c->said.n > 3 * LIMIT_METADATA_ENTRIES * (size_t)LIMIT_METADATA_VALUE);
+    imap_bye(c);
+}
+
+/* Whose memory is full is thrown out, and what was read for him from the store goes with him. */
+static FIBER void thrown_out(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    annotate(c, "inbox");
+    struct str group = arena_printf(c->arena, "(mailboxes (%.*s) none) ", STR_FMT(many(c, "m ", 900)));
+    imap_ask(c, arena_cstr(c->arena, arena_printf(c->arena, "notify set %.*s",
+                                                  STR_FMT(many(c, arena_cstr(c->arena, group), 60)))));
+    imap_say(c, "g GETMETADATA (DEPTH infinity) inbox /private");
+    imap_expect(c, "* BYE [LIMIT]*");
+    imap_bye(c);
+}
+
+static void what_is_many_takes_bounded_memory(void **state)
+{
+    (void)state;
+    imap_twice(many_annotations);
+    imap_twice(thrown_out);
+    imap_twice(many_mailboxes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_long_is_answered_whole),
+        cmocka_unit_test(what_is_many_takes_bounded_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

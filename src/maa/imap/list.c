@@ -120,21 +120,26 @@ static void put_name(struct listing *li, struct buf *b, const struct imap_list_n
     buf_lit(b, "\r\n");
 }
 
-static FIBER void put_metadata(struct listing *li, struct buf *b, const struct imap_list_name *it) /* RFC 9590 §3 */
+static FIBER void send(struct listing *li, size_t from)
+{
+    if (li->out->n < from) return;
+    imap_put(li->s, buf_str(li->out));
+    buf_clear(li->out);
+}
+
+static FIBER void tell_metadata(struct listing *li, const struct imap_list_name *it) /* RFC 9590 §3 */
 {
     struct imap_session *s = li->s;
+    struct arena *whole = s->cmd;
     struct metadata *v;
     size_t n;
     uint64_t longest;
-    if (store_metadata(s->service->store, s->cmd, s->who.account, it->mailbox->id, &v, &n, NULL)) return;
-    size_t before = b->n;
-    buf_lit(b, "* METADATA ");
-    imap_put_mailbox(b, it->name, imap_utf8(s));
-    buf_char(b, ' ');
-    size_t empty = b->n;
-    imap_put_metadata(s, b, v, n, &li->l->metadata, &li->l->metadata_options, &longest);
-    if (b->n == empty) b->n = before;
-    else buf_lit(b, "\r\n");
+    send(li, 0);
+    s->cmd = arena_new(whole, 0); /* there may be megabytes of them at each mailbox */
+    if (store_metadata(s->service->store, s->cmd, s->who.account, it->mailbox->id, &v, &n, NULL) == 0)
+        imap_tell_metadata(s, it->name, v, n, &li->l->metadata, &li->l->metadata_options, &longest);
+    arena_free(s->cmd);
+    s->cmd = whole;
 }
 
 /* What RETURN asks for beside the name, each a response of its own behind it. */
@@ -155,14 +160,7 @@ static FIBER void put_returns(struct listing *li, struct buf *b, const struct im
         rights_put(b, m->rights, true);
         buf_lit(b, "\r\n");
     }
-    if (returns & IMAP_RETURN_METADATA) put_metadata(li, b, it);
-}
-
-static FIBER void send(struct listing *li, size_t from)
-{
-    if (li->out->n < from) return;
-    imap_put(li->s, buf_str(li->out));
-    buf_clear(li->out);
+    if (returns & IMAP_RETURN_METADATA) tell_metadata(li, it);
 }
 
 /* ---- the commands ---- */

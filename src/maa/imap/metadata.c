@@ -3,6 +3,8 @@
 
 #include "mail/limits.h"
 
+enum { PIECE = 16 << 10 }; /* bytes of output that are sent */
+
 /* ---- writing ---- */
 
 static void put_value(struct imap_session *s, struct buf *b, struct str value)
@@ -15,12 +17,28 @@ static void put_value(struct imap_session *s, struct buf *b, struct str value)
     buf_add(b, value);
 }
 
-static void put_pair(struct imap_session *s, struct buf *b, struct str name, struct str value)
+struct telling {
+    struct imap_session *s;
+    struct str name;
+    struct buf *b; /* sent whenever it has a PIECE */
+    bool any;
+};
+
+static FIBER void put_pair(struct telling *t, struct str name, struct str value)
 {
-    buf_char(b, b->n && b->p[b->n - 1] == ' ' ? '(' : ' ');
-    imap_put_astring(b, name, imap_utf8(s));
+    struct buf *b = t->b;
+    if (!t->any) {
+        buf_lit(b, "* METADATA ");
+        imap_put_mailbox(b, t->name, imap_utf8(t->s));
+    }
+    buf_add(b, t->any ? S(" ") : S(" ("));
+    t->any = true;
+    imap_put_astring(b, name, imap_utf8(t->s));
     buf_char(b, ' ');
-    put_value(s, b, value);
+    put_value(t->s, b, value);
+    if (b->n < PIECE) return;
+    imap_put(t->s, buf_str(b));
+    buf_clear(b);
 }
 
 /* Is `name` the entry, or so deep below it? */
@@ -41,10 +59,11 @@ static bool asked_before(struct str name, const struct imap_strings *entries, si
     return false;
 }
 
-void imap_put_metadata(struct imap_session *s, struct buf *b, const struct metadata *v, size_t n,
-                       const struct imap_strings *entries, const struct imap_metadata_options *o, uint64_t *longest)
+FIBER void imap_tell_metadata(struct imap_session *s, struct str name, const struct metadata *v, size_t n,
+                              const struct imap_strings *entries, const struct imap_metadata_options *o,
+                              uint64_t *longest)
 {
-    bool any = false;
+    struct telling t = {.s = s, .name = name, .b = buf_in(s->cmd, SIZE_MAX)};
     *longest = 0;
     for (size_t i = 0; i < entries->n; i++) {
         bool found = false;
@@ -56,14 +75,14 @@ void imap_put_metadata(struct imap_session *s, struct buf *b, const struct metad
                 if (v[k].value.n > *longest) *longest = v[k].value.n;
                 continue;
             }
-            put_pair(s, b, v[k].name, v[k].value);
-            any = true;
+            put_pair(&t, v[k].name, v[k].value);
         }
-        if (found || o->depth != IMAP_DEPTH_0) continue;
-        put_pair(s, b, entries->v[i], STR_NONE);
-        any = true;
+        if (!found && o->depth == IMAP_DEPTH_0) put_pair(&t, entries->v[i], STR_NONE);
+        fiber_yield_if_long();
     }
-    if (any) buf_char(b, ')');
+    if (!t.any) return;
+    buf_lit(t.b, ")\r\n");
+    imap_put(s, buf_str(t.b));
 }
 
 /* ---- the commands ---- */
@@ -94,14 +113,7 @@ FIBER struct imap_done imap_on_getmetadata(struct imap_session *s, const struct 
     if (!find(s, m->mailbox, &name, &mailbox, &refusal)) return refusal;
     int e = store_metadata(s->service->store, s->cmd, s->who.account, mailbox, &v, &n, &why);
     if (e) return imap_refusal(s, e, &why);
-    struct buf *b = buf_in(s->cmd, SIZE_MAX);
-    buf_lit(b, "* METADATA ");
-    imap_put_mailbox(b, name, imap_utf8(s));
-    buf_char(b, ' ');
-    size_t empty = b->n;
-    imap_put_metadata(s, b, v, n, &m->entries, &m->options, &longest);
-    buf_lit(b, "\r\n");
-    if (b->n > empty + 2) imap_put(s, buf_str(b));
+    imap_tell_metadata(s, name, v, n, &m->entries, &m->options, &longest);
     if (longest == 0) return imap_ok(STR_NONE, S("done"));
     return imap_ok(arena_printf(s->cmd, "METADATA LONGENTRIES %llu", (unsigned long long)longest),
                    S("some are longer"));

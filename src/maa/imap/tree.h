@@ -16,10 +16,11 @@ struct str imap_login_of(struct imap_session *s, int64_t account); /* in s->cmd;
 /* "* LIST (attributes) "/" name ("OLDNAME" (old))" of a mailbox that was renamed (RFC 9051 §6.3.9.7). */
 FIBER void imap_tell_name(struct imap_session *s, struct str attributes, struct str name, struct str old);
 
-/* "name value" pairs of RFC 5464 §4.4.1 for the entries asked for, or nothing; *longest is the size of the longest left
- * out, 0 none. */
-void imap_put_metadata(struct imap_session *s, struct buf *b, const struct metadata *v, size_t n,
-                       const struct imap_strings *entries, const struct imap_metadata_options *o, uint64_t *longest);
+/* "* METADATA name (entry value …)" of RFC 5464 §4.4.1 for the entries asked for, or nothing; *longest is the size of
+ * the longest left out, 0 none. */
+FIBER void imap_tell_metadata(struct imap_session *s, struct str name, const struct metadata *v, size_t n,
+                              const struct imap_strings *entries, const struct imap_metadata_options *o,
+                              uint64_t *longest);
 
 /* ---- LIST's patterns (match.c) ---- */
 
