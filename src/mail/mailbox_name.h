@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 
+/* Of those registered \All and \Flagged would be made of other mailboxes, and nothing here decides what is \Important
+ * (RFC 8457 §3). */
 enum special_use { USE_NONE, USE_INBOX, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRASH, USE_ARCHIVE };
 
 struct str special_use_attribute(enum special_use use); /* "\Drafts"; empty for none and the inbox */

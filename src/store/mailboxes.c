@@ -178,6 +178,15 @@ static int move_row(struct store *s, int64_t mailbox, int64_t parent, struct str
     return q_run(&q, e);
 }
 
+/* RFC 5464 §4.1: INBOX keeps its annotations, and what it is renamed to has them too. */
+static int copy_annotations(struct store *s, int64_t from, int64_t to, struct error *e)
+{
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_METADATA_COPY);
+    q_int(&q, to);
+    q_int(&q, from);
+    return q_run(&q, e);
+}
+
 /* Where it is to go: makes what is missing above the last level. */
 static int run_rename(struct store *s, void *args, struct error *e)
 {
@@ -204,6 +213,7 @@ static int run_rename(struct store *s, void *args, struct error *e)
     c->inbox = a->inbox == c->mailbox;
     if (c->inbox) {
         r = tree_make(s, row.account, &path, found, parent, USE_NONE, &c->made, e);
+        if (!r) r = copy_annotations(s, c->mailbox, c->made, e);
         if (!r) rows_news(s, row.account, c->made, NEWS_FROM_INBOX);
         return r;
     }
@@ -242,24 +252,29 @@ FIBER int store_mailbox_rename(struct store *s, int64_t who, int64_t mailbox, st
 
 /* ---- special use ---- */
 
+int tree_use(struct store *s, int64_t who, int64_t mailbox, enum special_use use, struct error *e)
+{
+    struct tree_row row;
+    int r = access_check(s->writer.db, who, mailbox, RIGHT_LOOKUP, NULL, e);
+    if (!r) r = tree_row(s->writer.db, s->writer.arena, mailbox, &row, e);
+    if (r) return r;
+    if (who != row.account && who != PRINCIPAL_ADMIN)
+        return error_set(e, ERR_DENIED, "only the owner says what mailboxes are used for");
+    if (row.use == USE_INBOX) return error_set(e, ERR_CONFLICT, "INBOX has its use");
+    r = use_is_free(s, row.account, mailbox, use, e);
+    if (r) return r;
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_SET_USE);
+    q_int(&q, use);
+    q_int(&q, mailbox);
+    r = q_run(&q, e);
+    if (!r) rows_news_entry(s, row.account, mailbox, S(METADATA_SPECIAL_USE), row.account);
+    return r;
+}
+
 static int run_use(struct store *s, void *args, struct error *e)
 {
     struct change *c = args;
-    struct tree_row row;
-    int r = access_check(s->writer.db, c->who, c->mailbox, RIGHT_LOOKUP, NULL, e);
-    if (!r) r = tree_row(s->writer.db, s->writer.arena, c->mailbox, &row, e);
-    if (r) return r;
-    if (c->who != row.account && c->who != PRINCIPAL_ADMIN)
-        return error_set(e, ERR_DENIED, "only the owner says what mailboxes are used for");
-    if (row.use == USE_INBOX) return error_set(e, ERR_CONFLICT, "INBOX has its use");
-    r = use_is_free(s, row.account, c->mailbox, c->use, e);
-    if (r) return r;
-    struct query q = db_query(s->writer.db, SQL_MAILBOX_SET_USE);
-    q_int(&q, c->use);
-    q_int(&q, c->mailbox);
-    r = q_run(&q, e);
-    if (!r) rows_news_entry(s, row.account, c->mailbox, S("/private/specialuse"), row.account); /* RFC 6154 §4 */
-    return r;
+    return tree_use(s, c->who, c->mailbox, c->use, e);
 }
 
 static const struct job_kind use_job = {.name = "mailbox use", .run = run_use};

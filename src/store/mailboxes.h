@@ -68,7 +68,8 @@ enum acl_change { ACL_SET, ACL_ADD, ACL_TAKE };
 FIBER int store_acl_change(struct store *s, int64_t who, int64_t mailbox, int64_t principal, enum acl_change how,
                            right_set rights, struct error *e);
 
-/* Annotations (RFC 5464). mailbox 0: of the server, for this account ("/private/…") or for all ("/shared/…", which only
+/* Annotations (RFC 5464). "/private/specialuse" is what store_mailbox_use() says (RFC 6154 §4); ERR_EXISTS: it cannot
+ * be used for this. mailbox 0: of the server, for this account ("/private/…") or for all ("/shared/…", which only
  * the administration writes). Values up to LIMIT_METADATA_VALUE, LIMIT_METADATA_ENTRIES of a mailbox. Names are kept in
  * lower case; a value of STR_NONE removes. */
 struct metadata {

@@ -1,4 +1,5 @@
-/* Annotations of mailboxes and of the server (RFC 5464): names and values, everybody's or one person's. */
+/* Annotations of mailboxes and of the server (RFC 5464): names and values, everybody's or one person's. One of them is
+ * kept elsewhere: what a mailbox is used for (RFC 6154 §4), which is its owner's alone to see and say. */
 #include "store/tree.h"
 
 /* RFC 5464 §3.3: who may see and keep them in a mailbox. */
@@ -24,19 +25,32 @@ struct reading {
     int64_t who, mailbox;
 };
 
+static bool is_use(int64_t mailbox, struct str name) { return mailbox != 0 && str_eq(name, S(METADATA_SPECIAL_USE)); }
+
+static int read_use(struct db *db, struct reading *re, struct error *e)
+{
+    struct tree_row row;
+    int r = re->mailbox ? tree_row(db, re->g->arena, re->mailbox, &row, e) : 0;
+    if (r || re->mailbox == 0 || row.account != re->who) return r;
+    struct metadata m = {S(METADATA_SPECIAL_USE), special_use_attribute(row.use)};
+    if (m.value.n) buf_add(&re->g->rows, str_of(&m, sizeof m));
+    return 0;
+}
+
 static int read_metadata(struct store *s, struct db *db, void *arg, struct error *e)
 {
     (void)s;
     struct reading *re = arg;
     right_set rights;
     int r = check(db, re->who, re->mailbox, &rights, e);
+    if (!r) r = read_use(db, re, e);
     if (r) return r;
     struct query q = db_query(db, SQL_METADATA);
     q_int(&q, re->mailbox);
     q_int(&q, re->who);
     while ((r = q_row(&q, e)) > 0) {
         struct metadata m = {arena_str(re->g->arena, q_get(&q, 0)), arena_str(re->g->arena, q_get(&q, 1))};
-        buf_add(&re->g->rows, str_of(&m, sizeof m));
+        if (!is_use(re->mailbox, m.name)) buf_add(&re->g->rows, str_of(&m, sizeof m));
     }
     return r;
 }
@@ -77,12 +91,25 @@ static int check_name(struct str name, struct error *e)
     return good ? 0 : error_set(e, ERR_SYNTAX, "not a name of an annotation");
 }
 
+/* RFC 6154 §4: judged as CREATE's would be. ERR_EXISTS: it cannot be used for this. */
+static int put_use(struct store *s, const struct writing *w, struct str value, struct error *e)
+{
+    enum special_use use = value.n ? special_use_of(value) : USE_NONE;
+    if (value.n && use == USE_NONE) return error_set(e, ERR_EXISTS, "there is no such use here");
+    int r = tree_use(s, w->who, w->mailbox, use, e);
+    if (r != ERR_CONFLICT) return r;
+    if (use == USE_NONE) return 0; /* INBOX, which shows none */
+    if (e) e->code = ERR_EXISTS;
+    return ERR_EXISTS;
+}
+
 static int put(struct store *s, const struct writing *w, const struct metadata *m, int64_t owner, struct error *e)
 {
     char *lower = arena_alloc(s->writer.arena, m->name.n);
     for (size_t i = 0; i < m->name.n; i++) lower[i] = ch_lower(m->name.p[i]);
     bool remove = str_is_none(m->value);
     struct str name = str_of(lower, m->name.n);
+    if (is_use(w->mailbox, name)) return put_use(s, w, m->value, e);
     int64_t only = is_private(name) ? w->who : 0;
     struct query q = db_query(s->writer.db, remove ? SQL_METADATA_DELETE : SQL_METADATA_PUT);
     q_int(&q, w->mailbox);

@@ -181,6 +181,8 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_METADATA_PUT] = "INSERT INTO metadata (mailbox, owner, name, value) VALUES ($1, $2, $3, $4) "
                          "ON CONFLICT (mailbox, owner, name) DO UPDATE SET value = excluded.value",
     [SQL_METADATA_DELETE] = "DELETE FROM metadata WHERE mailbox = $1 AND owner = $2 AND name = $3",
+    [SQL_MAILBOX_METADATA_COPY] = "INSERT INTO metadata (mailbox, owner, name, value) "
+                                  "SELECT CAST($1 AS BIGINT), owner, name, value FROM metadata WHERE mailbox = $2",
     [SQL_METADATA_OF_OWNER_DELETE] = "DELETE FROM metadata WHERE owner = $1",
     [SQL_ACCOUNT_USES] =
         "SELECT used_bytes, used_count, quota, quota_count, kept_bytes, kept_count FROM principal "

@@ -36,6 +36,10 @@ int tree_may_not_create(struct error *e); /* ERR_DENIED, in the words of that */
 int tree_make(struct store *s, int64_t account, const struct levels *path, size_t found, int64_t parent,
               enum special_use use, int64_t *id, struct error *e);
 
+/* In the lane: what the mailbox is used for (RFC 6154). ERR_DENIED: not the owner; ERR_CONFLICT: another is. */
+#define METADATA_SPECIAL_USE "/private/specialuse"
+int tree_use(struct store *s, int64_t who, int64_t mailbox, enum special_use use, struct error *e);
+
 /* A read whose results lie in an arena that the thread may use; the fiber copies them. Should its own arena have no
  * room for them, what was gathered goes with that. */
 struct gathering {

@@ -3,6 +3,8 @@
  * An identifier is a login, or "anyone". There are no negative rights (§2): "-bob" names nobody. */
 #include "maa/imap/tree.h"
 
+#include "mail/unicode.h"
+
 static void put_head(struct imap_session *s, struct buf *b, const char *response, struct str name)
 {
     buf_lit(b, "* ");
@@ -47,6 +49,14 @@ FIBER struct imap_done imap_on_getacl(struct imap_session *s, const struct imap_
     return imap_ok(STR_NONE, S("done"));
 }
 
+/* RFC 4314 §3: one that cannot be prepared is BAD. Those of accounts are addresses, whose keys mind more than SASLprep
+ * does. */
+static bool is_identifier(struct imap_session *s, struct str text)
+{
+    struct str prepared;
+    return text.n > 0 && unicode_nfc(s->cmd, text, &prepared) == 0;
+}
+
 /* 0: nobody is called so. */
 static int64_t principal_of(struct imap_session *s, struct str identifier)
 {
@@ -61,6 +71,7 @@ static FIBER struct imap_done change(struct imap_session *s, const struct imap_a
     struct str name;
     struct imap_done refusal;
     struct error why = {0};
+    if (!is_identifier(s, acl->identifier)) return imap_bad(S("that is no identifier"));
     if (!imap_find_for(s, acl->mailbox, RIGHT_ADMIN, &name, &m, &refusal)) return refusal;
     if (str_starts(acl->identifier, S("-"))) return imap_no(S("CANNOT"), S("rights cannot be denied, only not given"));
     int64_t principal = principal_of(s, acl->identifier);
@@ -89,6 +100,7 @@ FIBER struct imap_done imap_on_listrights(struct imap_session *s, const struct i
     struct mailbox m;
     struct str name;
     struct imap_done refusal;
+    if (!is_identifier(s, c->acl.identifier)) return imap_bad(S("that is no identifier"));
     if (!imap_find_for(s, c->acl.mailbox, RIGHT_ADMIN, &name, &m, &refusal)) return refusal;
     int64_t principal = principal_of(s, c->acl.identifier);
     if (principal == 0) return imap_no(S("CANNOT"), S("there is nobody of that name"));

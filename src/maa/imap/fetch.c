@@ -115,20 +115,19 @@ static void make_ready(struct fetch *f)
 struct cursor { /* over the letters of a set that are to be told of, in order */
     const struct snapshot *shown;
     const struct uid_set *set;
-    uint64_t since;       /* of those with a higher MODSEQ */
+    uint64_t since;       /* told are those with a higher MODSEQ */
     size_t range;
     bool inside;          /* the range: walk stands in it */
     struct walk walk;
-    uint64_t skip, left;  /* RFC 9394: matches to pass over, and then to tell */
+    uint64_t skip, left;  /* RFC 9394: letters to pass over, and then to choose from */
 };
 
-static bool next_match(struct cursor *c)
+static bool next_of_set(struct cursor *c)
 {
     while (c->range < c->set->n) {
         if (!c->inside) c->walk = walk_from(c->shown, snapshot_seq_from(c->shown, c->set->v[c->range].first));
         c->inside = true;
-        while (walk_next(&c->walk) && c->walk.entry->uid <= c->set->v[c->range].last)
-            if (c->walk.entry->modseq > c->since) return true;
+        if (walk_next(&c->walk) && c->walk.entry->uid <= c->set->v[c->range].last) return true;
         c->inside = false;
         c->range++;
     }
@@ -138,13 +137,15 @@ static bool next_match(struct cursor *c)
 static bool next_letter(struct cursor *c)
 {
     for (; c->skip > 0; c->skip--)
-        if (!next_match(c)) return false;
-    if (c->left == 0 || !next_match(c)) return false;
-    c->left--;
-    return true;
+        if (!next_of_set(c)) return false;
+    while (c->left > 0 && next_of_set(c)) {
+        c->left--;
+        if (c->walk.entry->modseq > c->since) return true;
+    }
+    return false;
 }
 
-/* PARTIAL (RFC 9394 §3.2) counts what CHANGEDSINCE has left over. */
+/* Of what PARTIAL chooses CHANGEDSINCE tells a part (RFC 9394 §3.4). */
 static struct cursor begin_at(struct fetch *f, const struct uid_set *set)
 {
     struct cursor c = {.shown = f->shown, .set = set, .left = UINT64_MAX};
@@ -156,7 +157,7 @@ static struct cursor begin_at(struct fetch *f, const struct uid_set *set)
     if (!p->from_end) return c;
     struct cursor all = c;
     uint64_t n = 0;
-    while (next_match(&all)) n++;
+    while (next_of_set(&all)) n++;
     if (p->first > n) c.left = 0;
     else if (p->last > n) c.left = n - p->first + 1;
     c.skip = p->last < n ? n - p->last : 0;

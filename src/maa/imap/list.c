@@ -16,11 +16,18 @@ struct listing {
 
 /* ---- choosing ---- */
 
+/* What somebody else uses his mailbox for is not what we do (RFC 6154 §2). */
+static struct str use_of(const struct imap_session *s, const struct imap_list_name *it)
+{
+    bool own = it->mailbox && it->mailbox->account == s->who.account;
+    return own ? special_use_attribute(it->mailbox->use) : S("");
+}
+
 static bool is_wanted(const struct listing *li, const struct imap_list_name *it)
 {
     unsigned select = li->l->select;
     if (select & IMAP_SELECT_SUBSCRIBED && !it->subscribed) return false;
-    if (select & IMAP_SELECT_SPECIAL_USE && !(it->mailbox && special_use_attribute(it->mailbox->use).n)) return false;
+    if (select & IMAP_SELECT_SPECIAL_USE && use_of(li->s, it).n == 0) return false;
     return it->mailbox || select & IMAP_SELECT_SUBSCRIBED;
 }
 
@@ -87,8 +94,8 @@ void imap_put_list_attributes(const struct imap_session *s, struct buf *b, const
     /* RFC 3348 §3 */
     put_attribute(b, it->has_children ? S("\\HasChildren") : S("\\HasNoChildren"));
     if (how & IMAP_LIST_SUBSCRIBED && it->subscribed) put_attribute(b, S("\\Subscribed"));
-    struct str use = it->mailbox ? special_use_attribute(it->mailbox->use) : S("");
-    if (use.n && it->mailbox->account == s->who.account) put_attribute(b, use);
+    struct str use = use_of(s, it);
+    if (use.n) put_attribute(b, use);
     buf_char(b, ')');
 }
 

@@ -125,6 +125,7 @@ static struct imap_done refuse(struct imap_session *s, int e, const struct error
     struct str words = arena_str(s->cmd, str_c(why->text));
     if (e == ERR_TOO_LONG) return imap_no(arena_printf(s->cmd, "METADATA MAXSIZE %d", LIMIT_METADATA_VALUE), words);
     if (e == ERR_CONFLICT) return imap_no(S("METADATA TOOMANY"), words);
+    if (e == ERR_EXISTS) return imap_no(S("USEATTR"), words); /* RFC 6154 §5.3 */
     if (e == ERR_SYNTAX) return imap_bad(words);
     return imap_refusal(s, e, why);
 }

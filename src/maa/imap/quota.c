@@ -36,17 +36,30 @@ FIBER struct imap_done imap_on_getquota(struct imap_session *s, const struct ima
     return imap_ok(STR_NONE, S("done"));
 }
 
-FIBER struct imap_done imap_on_getquotaroot(struct imap_session *s, const struct imap_command *c) /* RFC 9208 §4.3 */
+/* Whose mailbox it is; of one's own there need be none of that name yet (§4.1.2). */
+static FIBER bool find_owner(struct imap_session *s, struct str written, struct str *name, int64_t *account,
+                             struct imap_done *refusal)
 {
     struct mailbox m;
+    struct imap_place place;
+    bool found = imap_find_for(s, written, RIGHT_READ, name, &m, refusal);
+    *account = found ? m.account : 0;
+    if (found || !str_eq(refusal->code, S("NONEXISTENT")) || imap_place(s, *name, &place, NULL)) return found;
+    *account = place.account;
+    return place.account == s->who.account;
+}
+
+FIBER struct imap_done imap_on_getquotaroot(struct imap_session *s, const struct imap_command *c) /* RFC 9208 §4.3 */
+{
+    int64_t account;
     struct str name;
     struct quota q;
     struct imap_done refusal;
     struct error why = {0};
-    if (!imap_find_for(s, c->quota.root, RIGHT_READ, &name, &m, &refusal)) return refusal;
-    int e = store_quota(s->service->store, m.account, &q, &why);
+    if (!find_owner(s, c->quota.root, &name, &account, &refusal)) return refusal;
+    int e = store_quota(s->service->store, account, &q, &why);
     if (e) return imap_refusal(s, e, &why);
-    struct str root = root_of(s, m.account);
+    struct str root = root_of(s, account);
     struct buf *b = buf_in(s->cmd, SIZE_MAX);
     buf_lit(b, "* QUOTAROOT ");
     imap_put_mailbox(b, name, imap_utf8(s));

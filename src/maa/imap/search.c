@@ -47,7 +47,9 @@ static void put_partial(struct buf *b, const struct imap_search *c, const struct
 {
     struct imap_result part = partial_of(c, r);
     const char *sign = c->partial.from_end ? "-" : "";
-    buf_printf(b, " PARTIAL (%s%u:%s%u ", sign, c->partial.first, sign, c->partial.last);
+    uint32_t first = c->partial.backwards ? c->partial.last : c->partial.first;
+    uint32_t last = c->partial.backwards ? c->partial.first : c->partial.last;
+    buf_printf(b, " PARTIAL (%s%u:%s%u ", sign, first, sign, last); /* RFC 9394 §3.1: the original range */
     if (part.n) put_numbers(b, part.v, part.n, uids);
     else buf_lit(b, "NIL");
     buf_char(b, ')');
@@ -111,7 +113,8 @@ void imap_put_esearch(struct imap_session *s, struct buf *b, const struct imap_s
     }
     if (wanted & IMAP_SEARCH_PARTIAL) put_partial(b, c, r, uids);
     if (r->n && imap_search_names_modseq(c->key)) buf_printf(b, " MODSEQ %llu", (unsigned long long)modseq_of(c, r));
-    if (r->n && wanted & IMAP_SEARCH_RELEVANCY) put_relevancy(b, r);
+    struct imap_result told = wanted & IMAP_SEARCH_PARTIAL ? partial_of(c, r) : *r;
+    if (told.n && wanted & IMAP_SEARCH_RELEVANCY) put_relevancy(b, &told);
 }
 
 /* ---- "$" ---- */
@@ -123,8 +126,7 @@ static void save_set(struct imap_selected *m, const struct imap_found *v, size_t
     for (size_t i = 0; i < n; i++) uid_set_add(m->arena, saved, v[i].entry->uid, v[i].entry->uid);
 }
 
-/* RFC 5182 §2.1, RFC 9394 §3.1: what is told is kept; with ALL or COUNT, or SAVE alone, all that was found. */
-static void save(struct imap_session *s, const struct imap_search *c, const struct imap_result *r)
+void imap_search_save(struct imap_session *s, const struct imap_search *c, const struct imap_result *r)
 {
     const unsigned some = IMAP_SEARCH_MIN | IMAP_SEARCH_MAX | IMAP_SEARCH_PARTIAL;
     struct imap_result kept = {.arena = r->arena, .v = arena_array(r->arena, r->n + 2, sizeof *r->v)};
@@ -186,7 +188,7 @@ FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct i
         search.extended = true;
         search.returns = IMAP_SEARCH_ALL;
     }
-    if (search.returns & IMAP_SEARCH_SAVE) save(s, &search, r);
+    if (search.returns & IMAP_SEARCH_SAVE) imap_search_save(s, &search, r);
     if (!search.extended) {
         put_list(b, &search, r, c->uid, sorted);
     } else if (search.returns & ~silent || !(search.returns & IMAP_SEARCH_SAVE)) { /* SAVE alone says nothing */

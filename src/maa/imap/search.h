@@ -34,7 +34,7 @@ bool imap_search_charset(struct imap_session *s, const struct imap_search *c, st
  * \Recent mean something. ERR_SYNTAX: a message number that is not there. */
 FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
                           bool selected, struct imap_result *out, struct error *e);
-bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind); /* anywhere in it */
+bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind); /* anywhere in it; not "$" as numbers */
 /* then the answer tells MODSEQ (RFC 7162 §3.1.5) */
 static inline bool imap_search_names_modseq(const struct imap_key *k) { return imap_search_names(k, IMAP_KEY_MODSEQ); }
 
@@ -42,6 +42,8 @@ static inline bool imap_search_names_modseq(const struct imap_key *k) { return i
  * `sorted`: the result's order is the answer's. */
 FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct imap_command *c, struct imap_result *r,
                                           bool sorted);
+/* Keeps the result as "$" (RFC 5182 §2.1, RFC 9394 §3.2): what is told; with ALL or COUNT, or SAVE alone, all of it. */
+void imap_search_save(struct imap_session *s, const struct imap_search *c, const struct imap_result *r);
 /* What follows the correlator in an ESEARCH response: " UID COUNT 3 ALL 1:3"; nothing when nothing is left to say. */
 void imap_put_esearch(struct imap_session *s, struct buf *b, const struct imap_search *c, const struct imap_result *r,
                       bool uids, bool sorted);

@@ -54,25 +54,24 @@ static bool is_below(struct str path, struct str top, bool one_level)
     return rest.n > 0 && (!one_level || str_find_char(rest, '/') == rest.n);
 }
 
-/* The mailbox of a name. One that leads nowhere adds nothing. */
-static FIBER int add_named(struct sources *so, struct str name, struct error *e)
+/* The mailbox of a name, with these rights and that to read (RFC 7377 §2.2). One that leads nowhere adds nothing. */
+static FIBER int add_named(struct sources *so, struct str name, right_set needed, struct error *e)
 {
     struct mailbox m;
     int r = imap_find(so->s, name, &m, e);
-    if (r == 0) add(so, &m);
+    if (r == 0 && (m.rights & needed) == needed) add(so, &m);
     return r == ERR_NOT_FOUND || r == ERR_SYNTAX ? 0 : r;
 }
 
-/* The same, and those below. */
+/* The same, and those below, which one must be able to look up too. */
 static FIBER int add_subtree(struct sources *so, struct str name, bool one_level, struct error *e)
 {
     struct imap_place place;
-    int r = imap_place(so->s, name, &place, e);
+    int r = add_named(so, name, 0, e);
+    if (!r) r = imap_place(so->s, name, &place, e);
     if (!r) r = read_tree(so, place.account, e);
-    for (size_t i = 0; i < so->n_tree && !r; i++) {
-        const struct mailbox *m = &so->tree[i];
-        if (str_eq(m->path, place.path) || is_below(m->path, place.path, one_level)) add(so, m);
-    }
+    for (size_t i = 0; i < so->n_tree && !r; i++)
+        if (is_below(so->tree[i].path, place.path, one_level)) add(so, &so->tree[i]);
     return r == ERR_NOT_FOUND || r == ERR_SYNTAX ? 0 : r;
 }
 
@@ -82,7 +81,7 @@ static FIBER int add_names(struct sources *so, const struct imap_filter *f, stru
     for (size_t i = 0; i < f->names.n && !r; i++) {
         struct str name;
         if (imap_name(so->s, f->names.v[i], &name)) continue;
-        if (f->kind == IMAP_FILTER_MAILBOXES) r = add_named(so, name, e);
+        if (f->kind == IMAP_FILTER_MAILBOXES) r = add_named(so, name, 0, e);
         else r = add_subtree(so, name, f->kind == IMAP_FILTER_SUBTREE_ONE, e);
         fiber_yield_if_long();
     }
@@ -92,7 +91,7 @@ static FIBER int add_names(struct sources *so, const struct imap_filter *f, stru
 /* RFC 5465 §6.2 to §6.4 */
 static FIBER int add_own(struct sources *so, int kind, struct error *e)
 {
-    if (kind == IMAP_FILTER_INBOXES) return add_named(so, S("INBOX"), e);
+    if (kind == IMAP_FILTER_INBOXES) return add_named(so, S("INBOX"), RIGHT_LOOKUP, e);
     int r = read_tree(so, so->s->who.account, e);
     for (size_t i = 0; i < so->n_tree && !r; i++) add(so, &so->tree[i]);
     return r;
@@ -104,7 +103,7 @@ static FIBER int add_subscribed(struct sources *so, struct error *e)
     struct str *names;
     size_t n;
     int r = store_subscriptions(s->service->store, s->cmd, s->who.account, &names, &n, e);
-    for (size_t i = 0; i < n && !r; i++) r = add_named(so, names[i], e);
+    for (size_t i = 0; i < n && !r; i++) r = add_named(so, names[i], RIGHT_LOOKUP, e);
     return r;
 }
 
@@ -203,6 +202,25 @@ static FIBER int search_one(struct imap_session *s, const struct imap_search *c,
     return bad;
 }
 
+/* The selected mailbox alone: as it is shown, and "$" means something. */
+static FIBER int search_selected(struct imap_session *s, const struct imap_search *c, const struct source *so,
+                                 struct error *e)
+{
+    struct imap_result r;
+    int bad = imap_search_run(s, c, s->selected->shown, true, &r, e);
+    if (bad) return bad;
+    if (c->returns & IMAP_SEARCH_SAVE) imap_search_save(s, c, &r);
+    if (r.n == 0 || c->returns == IMAP_SEARCH_SAVE) return 0;
+    return tell_found(s, c, so, s->selected->shown, &r);
+}
+
+static bool of_selected_alone(const struct imap_search *c)
+{
+    for (size_t i = 0; i < c->n_sources; i++)
+        if (c->sources[i].kind != IMAP_FILTER_SELECTED) return false;
+    return true;
+}
+
 static void drop_map(void *map) { map_free(map); }
 
 FIBER struct imap_done imap_on_esearch(struct imap_session *s, const struct imap_command *c)
@@ -211,8 +229,10 @@ FIBER struct imap_done imap_on_esearch(struct imap_session *s, const struct imap
     struct imap_done refusal;
     struct error why = {0};
     if (c->search.n_sources == 0 && !s->selected) return imap_bad(S("select a mailbox, or say which"));
-    if (c->search.returns & (IMAP_SEARCH_SAVE | IMAP_SEARCH_UPDATE | IMAP_SEARCH_CONTEXT))
+    bool alone = of_selected_alone(&c->search);
+    if (c->search.returns & (IMAP_SEARCH_UPDATE | IMAP_SEARCH_CONTEXT))
         return imap_bad(S("that goes with SEARCH alone"));
+    if (c->search.returns & IMAP_SEARCH_SAVE && !alone) return imap_bad(S("SAVE is for the selected mailbox alone"));
     if (too_many_names(&c->search)) return imap_no(S("LIMIT"), S("those are too many mailboxes"));
     if (!imap_search_charset(s, &c->search, &refusal)) return refusal;
     so->s = s;
@@ -220,7 +240,8 @@ FIBER struct imap_done imap_on_esearch(struct imap_session *s, const struct imap
     arena_defer(s->cmd, drop_map, &so->there);
     int e = gather(so, &c->search, &why);
     if (e == ERR_CONFLICT) return imap_bad(S("no mailbox is selected"));
-    for (size_t i = 0; i < so->n && !e; i++) e = search_one(s, &c->search, &so->v[i], &why);
+    for (size_t i = 0; i < so->n && !e; i++)
+        e = alone ? search_selected(s, &c->search, &so->v[i], &why) : search_one(s, &c->search, &so->v[i], &why);
     if (e) return imap_search_failed(s, &c->search, e, &why);
     return imap_ok(STR_NONE, S("searched"));
 }

@@ -57,7 +57,7 @@ bool imap_search_charset(struct imap_session *s, const struct imap_search *c, st
 
 bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind)
 {
-    if (k->kind == kind) return true;
+    if (k->kind == kind) return kind != IMAP_KEY_NUMBERS || !k->set.saved;
     for (const struct imap_key *c = k->children; c; c = c->next)
         if (imap_search_names(c, kind)) return true;
     return false;
@@ -132,9 +132,13 @@ static void compile_known(struct compiling *c, struct imap_key *k, struct search
     out->of = known;
     set_bounds(c, k, &known->from, &known->until);
     switch (k->kind) {
-    case IMAP_KEY_NUMBERS:
-        if (!c->selected || imap_resolve(c->s, &k->set, false, &known->uids)) c->error = ERR_SYNTAX;
-        break;
+    case IMAP_KEY_NUMBERS: /* those past the end match nothing (RFC 7377 §2) */
+        if (!k->set.saved) {
+            known->uids = imap_set_resolve(c->a, &k->set, c->shown->count);
+            break;
+        }
+        known->kind = IMAP_KEY_UID;
+        /* fallthrough */
     case IMAP_KEY_UID:
         if (k->set.saved && !c->selected) c->error = ERR_SYNTAX;
         else known->uids = k->set.saved ? c->s->selected->saved : imap_set_resolve(c->a, &k->set, last ? last->uid : 0);
@@ -217,7 +221,7 @@ static bool known(const void *arg, const struct search_key *key, size_t i)
     switch (k->kind) {
     case IMAP_KEY_ALL:
     case IMAP_KEY_SAVEDATESUPPORTED: return true;
-    case IMAP_KEY_NUMBERS:
+    case IMAP_KEY_NUMBERS: return uid_set_has(&k->uids, c->v[i].seq);
     case IMAP_KEY_UID: return uid_set_has(&k->uids, e->uid);
     case IMAP_KEY_FLAG:
     case IMAP_KEY_KEYWORD: return (e->flags & k->flags) != 0;

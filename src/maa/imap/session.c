@@ -144,15 +144,39 @@ static struct str wrong_state(const struct imap_session *s, unsigned states)
     return states == IMAP_STRANGER ? S("you are logged in already") : S("select a mailbox first");
 }
 
+static FIBER void tell_flags(struct imap_session *s)
+{
+    struct buf *b = buf_in(s->cmd, SIZE_MAX);
+    imap_put_flags_there_are(s, b);
+    imap_put(s, buf_str(b));
+}
+
 /* Rights to somebody else's mailbox may have changed since it was selected (RFC 4314 §4): what is done now is decided
  * by those of now. */
 static FIBER bool may_still_read(struct imap_session *s, enum imap_verb verb)
 {
     struct imap_selected *m = s->selected;
     if (!m || m->account == s->who.account) return true;
+    right_set before = m->rights;
     m->rights = store_rights(s->service->store, s->who.account, m->mailbox);
     if (!(m->rights & RIGHT_READ)) m->rights = 0; /* CLOSE expunges nothing */
+    if (m->rights && m->rights != before && !m->read_only) tell_flags(s); /* RFC 4314 §5.1.1 */
     return m->rights || verb == IMAP_CLOSE || verb == IMAP_UNSELECT;
+}
+
+static bool names_numbers(const struct imap_command *c)
+{
+    switch (c->verb) {
+    case IMAP_SEARCH:
+    case IMAP_SORT:
+    case IMAP_THREAD:
+    case IMAP_ESEARCH:
+        if (imap_search_names(c->search.key, IMAP_KEY_NUMBERS)) return true;
+        return commands[c->verb].numbers && !c->uid;
+    case IMAP_SELECT:
+    case IMAP_EXAMINE: return c->select.has_match; /* of QRESYNC */
+    default: return commands[c->verb].numbers && !c->uid;
+    }
 }
 
 static FIBER struct imap_done step(struct imap_session *s, const struct imap_command *c)
@@ -162,7 +186,7 @@ static FIBER struct imap_done step(struct imap_session *s, const struct imap_com
     if (!row->run) return imap_bad(S("no such command"));
     if (!(row->states & s->state)) return imap_bad(wrong_state(s, row->states));
     if (c->error) return imap_bad(str_c(c->error));
-    if (row->numbers && !c->uid && s->enabled & IMAP_UIDONLY) /* RFC 9586 §3.1 */
+    if (s->enabled & IMAP_UIDONLY && names_numbers(c)) /* RFC 9586 §3 */
         return (struct imap_done){.kind = IMAP_BAD, .code = S("UIDREQUIRED"), .text = S("UIDs alone are spoken here")};
     if (row->states == SELECTED && !may_still_read(s, c->verb))
         return imap_no(S("NOPERM"), S("you may not read this mailbox any more"));

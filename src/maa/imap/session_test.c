@@ -201,10 +201,31 @@ static FIBER void losing_rights(struct imap_test *t)
     imap_bye(idle);
 }
 
+/* RFC 4314 §5.1.1: FLAGS and PERMANENTFLAGS say what may be kept now. */
+static FIBER void changing_rights(struct imap_test *t)
+{
+    letters(t, 1);
+    struct imap_client *bob = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    imap_ask(bob, "setacl inbox ann@example.org lrswt");
+    imap_ask(ann, "select Shared/bob@example.org/INBOX");
+    imap_heard(ann, "* OK [PERMANENTFLAGS (\\Seen \\Answered *\\*)]*");
+    imap_ask(ann, "fetch 1 uid");
+    assert_false(imap_said(ann, "* OK [PERMANENTFLAGS*"));
+    imap_ask(bob, "setacl inbox ann@example.org -wt");
+    imap_ask(ann, "fetch 1 uid");
+    imap_heard(ann, "* FLAGS (*)");
+    imap_heard(ann, "* OK [PERMANENTFLAGS (\\Seen)]*");
+    imap_ask(ann, "fetch 1 uid");
+    assert_false(imap_said(ann, "* OK [PERMANENTFLAGS*"));
+    imap_bye(bob);
+    imap_bye(ann);
+}
+
 static void rights_taken_back_are_the_end_of_news(void **state)
 {
     (void)state;
     imap_twice(losing_rights);
+    imap_twice(changing_rights);
 }
 
 static FIBER void uids_only(struct imap_test *t)

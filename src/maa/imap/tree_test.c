@@ -243,6 +243,10 @@ static FIBER void sharing(struct imap_test *t)
     /* taken away again */
     imap_ask(bob, "setacl Work/Plans ann@example.org -k");
     imap_ask_for(ann, "create Shared/bob@example.org/Work/Plans/More", "NO [NOPERM]*");
+    imap_ask_for(bob, "setacl Work/Plans \"\" lr", "BAD*"); /* RFC 4314 §3 */
+    imap_ask_for(bob, "setacl Work/Plans \"x\ty\" lr", "BAD*");
+    imap_ask_for(bob, "listrights Work/Plans \"\"", "BAD*");
+    imap_ask_for(bob, "deleteacl Work/Plans \"\"", "BAD*");
     imap_ask(bob, "deleteacl Work/Plans ann@example.org");
     imap_ask_for(ann, "status Shared/bob@example.org/Work/Plans (messages)", "NO [NONEXISTENT]*");
     /* everybody */
@@ -254,10 +258,35 @@ static FIBER void sharing(struct imap_test *t)
     imap_bye(bob);
     imap_bye(ann);
 }
+/* RFC 7377 §2.2: what is named needs the right to read alone; what is found below a name one must be able to look up.
+ */
+static FIBER void searching_others(struct imap_test *t)
+{
+    struct imap_client *bob = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    imap_ask(bob, "create Work/Plans");
+    imap_ask(bob, "append Work {26+}\r\nSubject: x\r\n\r\ntext\r\nxxxx\r\n");
+    imap_ask(bob, "append Work/Plans {26+}\r\nSubject: x\r\n\r\ntext\r\nxxxx\r\n");
+    imap_ask(bob, "setacl Work ann@example.org r");
+    imap_ask(bob, "setacl Work/Plans ann@example.org r");
+    imap_ask(ann, "subscribe Shared/bob@example.org/Work");
+    imap_ask(ann, "esearch in (mailboxes Shared/bob@example.org/Work) all");
+    imap_heard(ann, "* ESEARCH (* MAILBOX Shared/bob@example.org/Work UIDVALIDITY *) UID ALL 1");
+    imap_ask(ann, "esearch in (subtree Shared/bob@example.org/Work) all");
+    imap_heard(ann, "* ESEARCH (* MAILBOX Shared/bob@example.org/Work UIDVALIDITY *) UID ALL 1");
+    assert_false(imap_said(ann, "* ESEARCH (*Plans*"));
+    ask(ann, "esearch in (subscribed) all", "");
+    imap_ask(bob, "setacl Work/Plans ann@example.org +l");
+    imap_ask(ann, "esearch in (subtree Shared/bob@example.org/Work) all");
+    imap_heard(ann, "* ESEARCH (*Plans*");
+    imap_bye(bob);
+    imap_bye(ann);
+}
+
 static void test_sharing(void **state)
 {
     (void)state;
     imap_twice(sharing);
+    imap_twice(searching_others);
 }
 
 /* ---- quotas, annotations ---- */
@@ -273,7 +302,9 @@ static FIBER void quotas(struct imap_test *t)
     ask(c, "getquota \"\"", "* QUOTA \"\" (STORAGE 1 10240 MESSAGE 1 4294967295)\r\n");
     imap_ask_for(c, "getquota x", "NO [NONEXISTENT]*");
     imap_ask_for(c, "getquota ann@example.org", "NO [NONEXISTENT]*");
-    imap_ask_for(c, "getquotaroot none", "NO [NONEXISTENT]*");
+    imap_ask(c, "getquotaroot none"); /* RFC 9208 §4.1.2: it may be made */
+    imap_heard(c, "* QUOTAROOT none \"\"");
+    imap_ask_for(c, "getquotaroot Shared/ann@example.org/none", "NO [NONEXISTENT]*");
     imap_ask_for(c, "setquota \"\" (STORAGE 1000)", "NO [NOPERM]*");
     imap_ask(c, "setacl INBOX ann lr");
     struct imap_client *ann = imap_login(t, "ann");
@@ -310,7 +341,19 @@ static FIBER void annotations(struct imap_test *t)
     ask(c, "getmetadata \"\" /private/comment", "* METADATA \"\" (/private/comment \"the server\")\r\n");
     imap_ask_for(c, "setmetadata \"\" (/shared/comment \"x\")", "NO [NOPERM]*");
     imap_ask_for(c, "setmetadata INBOX (/other/comment \"x\")", "BAD*");
-    imap_ask_for(c, "setmetadata INBOX (/private//x \"x\")", "BAD*");
+    static const char *const bad[] = {"/private//x", "/private/x/", "/", "\"/private/x\t\"", "\"/shared/*\""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) { /* §3.2 */
+        imap_ask_for(c, arena_cstr(c->arena, arena_printf(c->arena, "setmetadata INBOX (%s \"x\")", bad[i])), "BAD*");
+        imap_ask_for(c, arena_cstr(c->arena, arena_printf(c->arena, "getmetadata INBOX %s", bad[i])), "BAD*");
+    }
+    /* one that fails keeps all from being set */
+    imap_ask_for(c, "setmetadata INBOX (/shared/new \"x\" /other/comment \"x\")", "BAD*");
+    ask(c, "getmetadata INBOX /shared/new", "* METADATA INBOX (/shared/new NIL)\r\n");
+    /* §4.1: INBOX has its own still, and what it is renamed to has them too */
+    imap_ask(c, "setmetadata INBOX (/shared/comment \"x\")");
+    imap_ask(c, "rename INBOX Old");
+    ask(c, "getmetadata INBOX /shared/comment", "* METADATA INBOX (/shared/comment \"x\")\r\n");
+    ask(c, "getmetadata Old /shared/comment", "* METADATA Old (/shared/comment \"x\")\r\n");
     imap_ask_for(c, "getmetadata none /private/comment", "NO [NONEXISTENT]*");
     /* a change is one of the mailbox: RFC 7162 §3.2 */
     imap_ask(c, "status INBOX (highestmodseq)");
@@ -320,10 +363,37 @@ static FIBER void annotations(struct imap_test *t)
     assert_false(str_eq(before, c->said));
     imap_bye(c);
 }
+/* RFC 6154 §4, §5.4 */
+static FIBER void special_uses(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    ask(c, "getmetadata Drafts /private/specialuse", "* METADATA Drafts (/private/specialuse \"\\\\Drafts\")\r\n");
+    ask(c, "getmetadata INBOX /private/specialuse", "* METADATA INBOX (/private/specialuse NIL)\r\n");
+    imap_ask(c, "create Saved");
+    imap_ask_for(c, "setmetadata Saved (/private/specialuse \"\\\\Drafts\")", "NO [USEATTR]*");
+    imap_ask_for(c, "setmetadata Saved (/private/specialuse \"\\\\All\")", "NO [USEATTR]*");
+    imap_ask_for(c, "setmetadata INBOX (/private/specialuse \"\\\\Sent\")", "NO [USEATTR]*");
+    imap_ask(c, "setmetadata Drafts (/private/specialuse NIL)");
+    imap_ask(c, "setmetadata Saved (/private/SpecialUse \"\\\\drafts\" /private/comment \"x\")");
+    ask(c, "list (special-use) \"\" \"*d\"", "* LIST (\\HasNoChildren \\Drafts) \"/\" Saved\r\n");
+    ask(c, "list \"\" Drafts", "* LIST (\\HasNoChildren) \"/\" Drafts\r\n");
+    imap_ask(c, "list \"\" Saved return (metadata (/private/specialuse))");
+    imap_heard(c, "* METADATA Saved (/private/specialuse \"\\\\Drafts\")");
+    /* what it is to him it is not to others */
+    imap_ask(c, "setacl Saved ann@example.org lrw");
+    ask(ann, "getmetadata Shared/bob@example.org/Saved /private/specialuse",
+        "* METADATA Shared/bob@example.org/Saved (/private/specialuse NIL)\r\n");
+    imap_ask_for(ann, "setmetadata Shared/bob@example.org/Saved (/private/specialuse \"\\\\Junk\")", "NO [NOPERM]*");
+    ask(ann, "list (special-use) \"\" Shared/*", "");
+    imap_bye(c);
+    imap_bye(ann);
+}
+
 static void test_annotations(void **state)
 {
     (void)state;
     imap_twice(annotations);
+    imap_twice(special_uses);
 }
 
 int main(void)

@@ -79,8 +79,8 @@ struct imap_flags {
 
 /* RFC 9394 §3.1, RFC 5267 §4.4: results first to last, from 1, counted from the newest when from_end */
 struct imap_partial {
-    bool given, from_end;
-    uint32_t first, last; /* first <= last */
+    bool given, from_end, backwards; /* backwards: written "last:first" */
+    uint32_t first, last;            /* first <= last */
 };
 
 /* SELECT and EXAMINE (RFC 9051 §6.3.2, RFC 7162 §3.1.8 and §3.2.5) */

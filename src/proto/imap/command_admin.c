@@ -64,13 +64,20 @@ static bool read_option(struct imap_scan *s, void *arg)
     return true;
 }
 
-/* entry = astring, which begins with "/" and has no wildcards */
+/* entry = astring, which begins with "/" and has no wildcards, no empty part, no control and no 8-bit characters (RFC
+ * 5464 §3.2) */
 static bool read_entry_name(struct imap_scan *s, struct str *entry)
 {
     if (!scan_astring(s, entry)) return false;
     if (!str_starts(*entry, S("/"))) return scan_fail(s, "an entry begins with \"/\"");
-    bool wild = str_find_char(*entry, '*') < entry->n || str_find_char(*entry, '%') < entry->n;
-    return wild ? scan_fail(s, "an entry has no wildcards") : true;
+    for (size_t i = 0; i < entry->n; i++) {
+        unsigned char c = (unsigned char)entry->p[i];
+        if (c == '*' || c == '%') return scan_fail(s, "an entry has no wildcards");
+        if (c < 0x20 || c >= 0x7f) return scan_fail(s, "an entry is printable ASCII");
+        if (c == '/' && (i + 1 == entry->n || entry->p[i + 1] == '/'))
+            return scan_fail(s, "an entry has no empty part");
+    }
+    return true;
 }
 
 static bool read_entry(struct imap_scan *s, void *arg)

@@ -208,6 +208,7 @@ bool scan_partial(struct imap_scan *s, struct imap_partial *out)
         uint32_t first = out->last;
         out->last = out->first;
         out->first = first;
+        out->backwards = true;
     }
     return true;
 }
