@@ -185,14 +185,14 @@ static void delete_kept(const struct tombstone *t, void *arg)
     delete_email(t, arg);
 }
 
-/* The mailbox (after[2]) does not know any more what was expunged up to the MODSEQ (after[1]). */
-static int forget_tombstone(struct store *s, const int64_t after[4], struct error *e)
+/* The mailbox (key[2]) does not know any more what was expunged up to the MODSEQ (key[1]). */
+static int forget_tombstone(struct store *s, const int64_t key[4], struct error *e)
 {
-    int r = run(s, SQL_TOMBSTONE_DELETE, after, 4, NULL, e);
-    return r ? r : run(s, SQL_MAILBOX_FORGETS, (int64_t[]){after[1], after[2], after[1]}, 3, NULL, e);
+    int r = run(s, SQL_TOMBSTONE_DELETE, key, 4, NULL, e);
+    return r ? r : run(s, SQL_MAILBOX_FORGETS, (int64_t[]){key[1], key[2], key[1]}, 3, NULL, e);
 }
 
-/* Tombstones with their letters, behind c->after: *more when there may be others. */
+/* Tombstones with their letters, the oldest first: *more when there may be others. */
 static int tombstones(struct store *s, struct collect *c, bool *more, struct error *e)
 {
     struct deleting d = {.store = s, .e = e};
@@ -200,19 +200,19 @@ static int tombstones(struct store *s, struct collect *c, bool *more, struct err
     while (d.rows < COLLECT_ROWS) {
         struct query q = db_query(s->writer.db, SQL_COLLECT_TOMBSTONES);
         q_int(&q, c->until);
-        for (int i = 0; i < 4; i++) q_int(&q, c->after[i]);
         int r = q_row(&q, e);
         if (r <= 0) {
             *more = false;
             return r;
         }
-        for (int i = 0; i < 4; i++) c->after[i] = q_get_int(&q, i);
+        int64_t key[4];
+        for (int i = 0; i < 4; i++) key[i] = q_get_int(&q, i);
         struct str packed = arena_str(s->writer.arena, q_get(&q, 4));
         bool kept = q_get_int(&q, 5) != 0;
         q_end(&q);
-        d.account = c->after[0];
+        d.account = key[0];
         tombstone_unpack(packed, kept, kept ? delete_kept : delete_email, &d); /* what is damaged names nothing */
-        if (!d.result) d.result = forget_tombstone(s, c->after, e);
+        if (!d.result) d.result = forget_tombstone(s, key, e);
         if (d.result) return d.result;
     }
     return 0;

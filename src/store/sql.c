@@ -312,14 +312,13 @@ const char *const sql_text[SQL_ALL] = {
 
     [SQL_COLLECT_TOMBSTONES] =
         "SELECT account, modseq, object, part, packed, kept FROM tombstone WHERE kind = 1 AND at <= $1 "
-        "AND (account, modseq, object, part) > ($2, $3, $4, $5) "
-        "ORDER BY account, modseq, object, part LIMIT 1",
+        "ORDER BY at LIMIT 1",
     [SQL_TOMBSTONE_DELETE] =
         "DELETE FROM tombstone WHERE account = $1 AND modseq = $2 AND kind = 1 AND object = $3 AND part = $4",
     [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id = $1",
     [SQL_COLLECT_ACCOUNT] =
         "SELECT id FROM principal WHERE kind = 1 AND removed_at <> 0 AND removed_at <= $1 AND inbox <> 0 "
-        "ORDER BY id LIMIT 1",
+        "ORDER BY removed_at, id LIMIT 1",
     [SQL_COLLECT_MAILBOX] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY id LIMIT 1",
     [SQL_COLLECT_DELETED] =
         "SELECT id, uid_next, tail, account, messages, octets FROM mailbox WHERE deleted_at <> 0 AND deleted_at <= $1 "
