@@ -92,7 +92,11 @@ class DovecotMailbox(Dovecot):
         other = Dovecot(self.layout, protocols=("imap", "lmtp"), config=TUNED + "mail_fsync = never\n")
         try:
             other.start()
-            load("append", other.ports["imap"], "-c", 8, "-n", letters, "-f", file)
+            if self.layout == "maildir":
+                corpus.write_maildir(file, letters, other.mail / ACCOUNT / "Maildir", other.mail.stat())
+                Client(other.ports["imap"]).ask("SELECT INBOX")
+            else:
+                load("append", other.ports["imap"], "-c", 8, "-n", letters, "-f", file)
         finally:
             for p in other.processes:
                 p.terminate()
