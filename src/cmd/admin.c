@@ -7,7 +7,8 @@
 #include "io/process.h"
 #include "mail/limits.h"
 
-#define TIMEOUT_ADMIN MINUTES(1) /* for the next request of a connection, and to take a line of the answer */
+#define TIMEOUT_ADMIN MINUTES(1) /* to take a line of the answer */
+#define TIMEOUT_ADMIN_REQUEST HOURS(1) /* for the next request of a connection: an import waits for another server */
 enum { ANSWER_LINE = 4 << 20 }; /* bytes; an alias with LIMIT_ALIAS_TARGETS targets fits */
 
 int admin_socket_path(const struct config *c, char out[108], struct error *e)
@@ -97,7 +98,7 @@ static const struct admin_op *find_op(struct str name)
 {
     static const struct admin_op *const all[] = {
         admin_domain_ops, admin_account_ops, admin_alias_ops,   admin_health_ops,  admin_trace_ops, admin_queue_ops,
-        admin_hop_ops,    admin_route_ops,   admin_explain_ops, admin_mailbox_ops, admin_letter_ops};
+        admin_hop_ops,    admin_route_ops,   admin_explain_ops, admin_mailbox_ops, admin_letter_ops,  admin_survey_ops};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const struct admin_op *op = all[i]; op->name; op++)
             if (str_eq(name, str_c(op->name))) return op;
@@ -223,7 +224,7 @@ FIBER void admin_serve(struct stream *s, void *arg)
     stream_lenient(s, true);
     for (;;) {
         struct str request;
-        stream_deadline(s, loop_now() + TIMEOUT_ADMIN);
+        stream_deadline(s, loop_now() + TIMEOUT_ADMIN_REQUEST);
         int e = stream_line(s, LIMIT_ADMIN_REQUEST, &request);
         if (e == ERR_TOO_LONG) request = STR_NONE; /* answered as no JSON */
         else if (e) break;

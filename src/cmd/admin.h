@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct server;
+struct mailbox;
 
 struct admin { /* what requests work on */
     struct world *world;
@@ -70,7 +71,7 @@ struct admin_op {
 /* NULL name ends each */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[], admin_health_ops[],
     admin_trace_ops[], admin_queue_ops[], admin_hop_ops[], admin_route_ops[], admin_explain_ops[], admin_mailbox_ops[],
-    admin_letter_ops[];
+    admin_letter_ops[], admin_survey_ops[];
 
 /* Who a user of this machine is: his name, else "user 1000"; in `a`. */
 FIBER struct str admin_user_name(struct arena *a, int64_t user);
@@ -82,6 +83,9 @@ int admin_address(struct answer *a, struct str text, struct address *shown, stru
 int admin_time(struct str text, utc_us now, utc_us *out, struct error *e);
 /* The account that "address" names: its id, or ERR_NOT_FOUND. */
 int admin_account(const struct admin *admin, const json_t *request, struct answer *a, int64_t *id, struct error *e);
+/* And its mailbox that "mailbox" names, as its owner sees it. */
+FIBER int admin_mailbox_of(const struct admin *admin, const json_t *request, struct answer *a, int64_t *account,
+                           struct mailbox *out, struct error *e);
 /* A next hop's key as people type it: a domain in any case, a route's target, or what `penny queue hops` shows. */
 int admin_hop(struct answer *a, struct str text, struct str *key, struct error *e);
 

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "cmd/letters.h"
 #include "mail/limits.h"
+#include "proto/imap/set.h"
 #include "proto/mime/parse.h"
 #include "queue/letter_facts.h"
 #include "store/entries.h"
@@ -17,22 +18,7 @@ enum {
     PAGE_BYTES = 4 << 20, /* of their letters */
     WHOLE = 1 << 20, /* larger letters are read in pieces */
     PIECE = 1 << 20,
-    FIRST_BY_NAME = 6, /* bit of a keyword that is told by name; those below are flags everywhere */
-    BY_BIT = (1 << FIRST_BY_NAME) - 1,
 };
-
-static FIBER int place_of(const struct admin *admin, const json_t *request, struct answer *a, int64_t *account,
-                          struct mailbox *m, struct error *e)
-{
-    struct error why = {0};
-    struct str path = request_text(request, "mailbox");
-    int error = admin_account(admin, request, a, account, e);
-    if (error) return error;
-    error = store_mailbox_find(admin->store, a->arena, *account, *account, path, m, &why);
-    if (error == ERR_NOT_FOUND) return error_set(e, error, "there is no mailbox \"%.*s\"", STR_FMT(path));
-    if (error) *e = why;
-    return error;
-}
 
 /* ---- walking through a mailbox ---- */
 
@@ -41,6 +27,7 @@ struct reader {
     struct answer *a;
     int64_t account;
     const struct keyword_names *keywords;
+    const struct uid_set *only; /* NULL: all */
     /* Each letter in order; its bytes by read_all() or read_pieces(). */
     FIBER int (*one)(struct reader *r, const struct entry *entry, struct letter_read *l, struct error *e);
 };
@@ -62,6 +49,15 @@ static FIBER int each_of_page(struct reader *r, struct arena *page, const struct
     return 0;
 }
 
+/* Takes out of a page what was not asked for. */
+static size_t asked_of(const struct reader *r, struct entry *v, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!r->only || uid_set_has(r->only, v[i].uid)) v[kept++] = v[i];
+    return kept;
+}
+
 static FIBER int each_letter(struct reader *r, int64_t mailbox, uid after, struct error *e)
 {
     bool more = true;
@@ -71,8 +67,8 @@ static FIBER int each_letter(struct reader *r, int64_t mailbox, uid after, struc
         struct entry *v;
         size_t n;
         error = store_entries(r->admin->store, page, mailbox, after, PAGE, false, &v, &n, &more, e);
-        if (!error) error = each_of_page(r, page, v, n, e);
         if (!error && n) after = v[n - 1].uid;
+        if (!error) error = each_of_page(r, page, v, asked_of(r, v, n), e);
         arena_free(page);
     }
     return error;
@@ -165,7 +161,7 @@ static FIBER int read_letter(const struct admin *admin, struct answer *a, const 
     if (error) return error;
     *out = (struct new_letter){.body = body,
                                .facts = letter_facts(a->arena, mime_parser_end(parser), body),
-                               .flags = (flag_set)request_int(item, "flags", 0) & BY_BIT,
+                               .flags = (flag_set)request_int(item, "flags", 0) & LETTERS_BY_BIT,
                                .received_at = request_int(item, "at", 0)};
     const json_t *words = json_object_get(item, "keywords");
     struct str *keywords = arena_array(a->arena, json_array_size(words), sizeof *keywords);
@@ -183,7 +179,7 @@ static FIBER int append(const struct admin *admin, const json_t *request, struct
     struct mailbox m;
     struct appending all = {0};
     const json_t *items = json_object_get(request, "letters");
-    int error = place_of(admin, request, a, &all.who, &m, e);
+    int error = admin_mailbox_of(admin, request, a, &all.who, &m, e);
     if (error) return error;
     size_t n = json_array_size(items);
     if (n == 0 || n > LETTERS_AT_ONCE)
@@ -193,8 +189,12 @@ static FIBER int append(const struct admin *admin, const json_t *request, struct
     for (; !error && all.n < n; all.n++)
         error = read_letter(admin, a, json_array_get(items, all.n), &all.letters[all.n], e);
     if (!error) error = store_append(admin->store, &all, e);
-    if (!error) json_put_int(&a->done, "letters", (int64_t)all.n);
-    return error;
+    if (error) return error;
+    json_put_int(&a->done, "letters", (int64_t)all.n);
+    json_put_array(&a->done, "uids");
+    for (size_t i = 0; i < all.n; i++) json_put_int(&a->done, NULL, all.letters[i].uid);
+    json_put_end(&a->done, ']');
+    return 0;
 }
 
 /* ---- out ---- */
@@ -213,11 +213,11 @@ static FIBER int send_piece(void *arg, int64_t offset, struct str piece)
     struct json *j = answer_row(r->a);
     if (offset == 0) {
         json_put_int(j, "uid", s->entry->uid);
-        json_put_int(j, "flags", s->entry->flags & BY_BIT);
+        json_put_int(j, "flags", s->entry->flags & LETTERS_BY_BIT);
         json_put_int(j, "at", s->letter->letter.received_at);
         json_put_int(j, "size", s->letter->letter.size);
         json_put_array(j, "keywords");
-        for (int bit = FIRST_BY_NAME; r->keywords && bit < 32; bit++)
+        for (int bit = LETTERS_FIRST_BY_NAME; r->keywords && bit < 32; bit++)
             if (s->entry->flags & (1u << bit)) json_put_str(j, NULL, r->keywords->name[bit]);
         json_put_end(j, ']');
     }
@@ -248,8 +248,12 @@ static FIBER int read_all(const struct admin *admin, const json_t *request, stru
 {
     struct mailbox m;
     struct reader r = {.admin = admin, .a = a, .one = send_letter};
-    int error = place_of(admin, request, a, &r.account, &m, e);
+    int error = admin_mailbox_of(admin, request, a, &r.account, &m, e);
     if (error) return error;
+    struct imap_set only = {0};
+    struct str uids = request_text(request, "uids");
+    if (uids.n && imap_set_parse(a->arena, uids, &only) != 0) return error_set(e, ERR_SYNTAX, "no set of UIDs");
+    if (uids.n) r.only = &only.numbers;
     struct view *view;
     error = store_view_open(admin->store, loop_self(), m.id, NULL, NULL, &view, e);
     if (error) return error;

@@ -17,12 +17,11 @@ static FIBER int find(const struct admin *admin, struct answer *a, int64_t accou
     return error;
 }
 
-/* The account and the mailbox that the request names. */
-static FIBER int find_both(const struct admin *admin, const json_t *request, struct answer *a, int64_t *account,
-                           struct mailbox *m, struct error *e)
+FIBER int admin_mailbox_of(const struct admin *admin, const json_t *request, struct answer *a, int64_t *account,
+                           struct mailbox *out, struct error *e)
 {
     int error = admin_account(admin, request, a, account, e);
-    return error ? error : find(admin, a, *account, request_text(request, "mailbox"), m, e);
+    return error ? error : find(admin, a, *account, request_text(request, "mailbox"), out, e);
 }
 
 static const char *use_word(enum special_use use)
@@ -118,7 +117,7 @@ static FIBER int show(const struct admin *admin, const json_t *request, struct a
 {
     int64_t account;
     struct mailbox m;
-    int error = find_both(admin, request, a, &account, &m, e);
+    int error = admin_mailbox_of(admin, request, a, &account, &m, e);
     if (error) return error;
     struct json *j = answer_row(a);
     put_mailbox(j, &m);
@@ -150,7 +149,7 @@ static FIBER int rename_it(const struct admin *admin, const json_t *request, str
 {
     int64_t account;
     struct mailbox m;
-    int error = find_both(admin, request, a, &account, &m, e);
+    int error = admin_mailbox_of(admin, request, a, &account, &m, e);
     return error ? error : store_mailbox_rename(admin->store, account, m.id, request_text(request, "to"), e);
 }
 
@@ -158,7 +157,7 @@ static FIBER int delete_it(const struct admin *admin, const json_t *request, str
 {
     int64_t account;
     struct mailbox m;
-    int error = find_both(admin, request, a, &account, &m, e);
+    int error = admin_mailbox_of(admin, request, a, &account, &m, e);
     if (!error) error = store_mailbox_delete(admin->store, account, m.id, e);
     if (!error) json_put_int(&a->done, "letters", m.messages);
     return error;

@@ -24,8 +24,11 @@ const struct command commands[] = {
      "unsubscribe ACCOUNT MAILBOX | lost ACCOUNT [MAILBOX] [--since TIME] | "
      "undelete ACCOUNT [MAILBOX] [--since TIME] [--into MAILBOX]",
      "the mailboxes of an account, and what was deleted", "penny-mailbox"},
-    {"import", command_import, "ACCOUNT SOURCE [--mailbox NAME] [--dry-run] [--json]",
-     "take letters from mbox files and Maildirs", "penny-import"},
+    {"import", command_import,
+     "ACCOUNT SOURCE [--mailbox NAME] [--dry-run] [--json]; of imap(s)://USER@HOST[:PORT][/MAILBOX] also "
+     "[--password-file FILE | --password-stdin] [--ca FILE | --fingerprint SHA256] [--plaintext] "
+     "[--exclude MAILBOX]... [--since TIME] [--again]",
+     "take letters from mbox files, Maildirs and other servers", "penny-import"},
     {"export", command_export, "ACCOUNT FOLDER [--format maildir|mbox] [--mailbox NAME] [--dry-run] [--json]",
      "write an account's letters to a Maildir or mbox files", "penny-export"},
     {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",

@@ -1,7 +1,7 @@
-/* penny import: letters from mbox files and Maildirs into an account. The files are read here, by whoever calls;
- * letters go in many at a time, by the requests of admin_letters.c, so that a running server needs no stop. What a
- * mailbox has already, by the digest of its bytes, is passed over: a second run makes no duplicates, and one that was
- * cut off goes on where it was. */
+/* penny import: letters from mbox files and Maildirs into an account; from other servers, import_imap.c. The files are
+ * read here, by whoever calls; letters go in many at a time, by the requests of admin_letters.c, so that a running
+ * server needs no stop. What a mailbox has already, by the digest of its bytes, is passed over: a second run makes no
+ * duplicates, and one that was cut off goes on where it was. */
 #include "cmd/import.h"
 
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "cmd/commands.h"
 #include "cmd/letters.h"
+#include "cmd/migrate.h"
 #include "cmd/request.h"
 #include "io/file.h"
 #include "io/process.h"
@@ -260,8 +261,16 @@ int command_import(struct program *p, int argc, char **argv)
 {
     struct import im = {.program = p, .bytes = BUF((size_t)(2 * LIMIT_MESSAGE)), .items = BUF(LIMIT_ADMIN_REQUEST)};
     struct words w;
-    const struct arg options[] = {{"--mailbox", 0, ARG_TEXT, &im.under}, {"--dry-run", 0, ARG_FLAG, &im.dry}, {0}};
+    struct migration_wishes remote = {0};
+    const struct arg options[] = {
+        {"--mailbox", 0, ARG_TEXT, &im.under}, {"--dry-run", 0, ARG_FLAG, &im.dry}, MIGRATION_OPTIONS(remote), {0}};
     int code = program_words(p, argc, argv, options, 2, 2, &w);
+    if (!code && remote_is_url(w.v[1])) {
+        remote.dry = im.dry;
+        return import_imap(p, w.v[0], w.v[1], im.under, &remote);
+    }
+    if (!code && migration_wished(&remote))
+        return program_usage(p, &(struct error){.text = "such options are for imap:// and imaps:// sources"});
     if (!code) code = program_config(p, &im.config);
     if (code) return code;
     im.account = w.v[0];

@@ -41,4 +41,9 @@ FIBER int import_mailbox_end(struct import *im, struct error *e);
 FIBER int import_maildir(struct import *im, struct error *e);
 bool import_is_maildir(const struct str *names, size_t n);
 
+/* From another IMAP server (import_imap.c). under: --mailbox, or NULL. Returns the exit code. */
+struct migration_wishes;
+int import_imap(struct program *p, const char *account, const char *url, const char *under,
+                const struct migration_wishes *w);
+
 #endif

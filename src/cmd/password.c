@@ -1,6 +1,8 @@
 /* Passwords on their way in. */
 #include "cmd/password.h"
 
+#include <stdio.h>
+
 #include "io/process.h"
 #include "mail/limits.h"
 
@@ -45,4 +47,21 @@ int password_read(struct program *p, const struct password_source *source, const
     buf_wipe(&again);
     buf_free(&again);
     return code;
+}
+
+int password_for(struct program *p, const char *file, bool from_stdin, const char *whose, struct buf *b)
+{
+    struct error e = {0};
+    if (!buf_reserve(b, LIMIT_PASSWORD + 3)) return program_fail(p, EX_OSERR, "no memory");
+    if (file) {
+        if (process_read(file, LIMIT_PASSWORD + 2, b, &e) != 0) return program_fail(p, EX_NOINPUT, "%s", e.text);
+        b->n = str_find_char(buf_str(b), '\n');
+        b->n = str_trim(buf_str(b)).n;
+    } else if (from_stdin || (whose && process_is_tty(PROCESS_IN))) {
+        if (!from_stdin) fprintf(stderr, "Password for %s: ", whose);
+        int code = ask(p, "", b);
+        if (code) return code;
+    }
+    if (b->n || !whose) return 0;
+    return program_usage(p, &(struct error){.text = "a log-in needs --password-stdin or --password-file"});
 }

@@ -13,4 +13,9 @@ struct password_source {
  * be shown. */
 int password_read(struct program *p, const struct password_source *source, const char *whose, struct buf *b);
 
+/* A password for another server, by which we log in there: the first line of `file` ("-": stdin) or, with from_stdin,
+ * of stdin; else a terminal is asked, if there is one. b as above. 0 or the exit code after complaining, also when it
+ * is empty. whose: may be NULL, then no terminal is asked and an empty one is none. */
+int password_for(struct program *p, const char *file, bool from_stdin, const char *whose, struct buf *b);
+
 #endif

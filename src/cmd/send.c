@@ -1,11 +1,11 @@
 /* penny send: a letter from the command line through any submission server, by default our own. */
-#include <netdb.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 
 #include "cmd/commands.h"
+#include "cmd/host.h"
 #include "cmd/password.h"
 #include "cmd/send_letter.h"
 #include "io/process.h"
@@ -75,43 +75,6 @@ static int take_server(struct sending *s, const char *server, const char *tls)
     return tls ? program_usage(s->program, &(struct error){.text = "--tls is implicit, starttls or none"}) : 0;
 }
 
-struct lookup {
-    struct sending *s;
-    int code; /* of getaddrinfo */
-};
-
-static void look_up(void *arg)
-{
-    struct lookup *l = arg;
-    struct sending *s = l->s;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found;
-    l->code = getaddrinfo(arena_cstr(s->program->arena, s->host), NULL, &hints, &found);
-    if (l->code) return;
-    for (struct addrinfo *i = found; i && s->server.n_endpoints < ENDPOINTS_MAX; i = i->ai_next) {
-        char text[NI_MAXHOST];
-        struct endpoint *at = &s->endpoints[s->server.n_endpoints];
-        if (getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0) continue;
-        at->port = s->port;
-        if (ip_parse(str_c(text), &at->ip) == 0) s->server.n_endpoints++;
-    }
-    freeaddrinfo(found);
-}
-
-static FIBER int find_endpoints(struct sending *s)
-{
-    struct lookup l = {.s = s};
-    s->server.endpoints = s->endpoints;
-    if (ip_parse(s->host, &s->endpoints[0].ip) == 0) {
-        s->endpoints[0].port = s->port;
-        s->server.n_endpoints = 1;
-        return 0;
-    }
-    offload(look_up, &l);
-    if (s->server.n_endpoints) return 0;
-    return error_set(&s->error, l.code == EAI_AGAIN ? ERR_BUSY : ERR_UNAVAILABLE, "there is no host %.*s: %s",
-                     STR_FMT(s->host), l.code ? gai_strerror(l.code) : "no address");
-}
-
 /* ---- whom to believe ---- */
 
 /* Is it the certificate of our own server's file? `end_point` is its hash, by one of the hashes certificates are signed
@@ -157,7 +120,9 @@ static FIBER void send_in_fiber(struct world *w, void *arg)
     struct sending *s = arg;
     const struct mua_letter letter = {
         .from = s->letter.from, .to = s->letter.to, .n_to = s->letter.n_to, .bytes = buf_str(s->letter.bytes)};
-    s->result = find_endpoints(s);
+    s->server.endpoints = s->endpoints;
+    s->result =
+        host_find(s->program->arena, s->host, s->port, s->endpoints, ENDPOINTS_MAX, &s->server.n_endpoints, &s->error);
     if (!s->result) s->result = choose_trust(s, w);
     if (!s->result) s->result = mua_send(w, s->program->arena, &s->server, &letter, &s->report, &s->error);
     tls_unref(s->server.context);
@@ -205,21 +170,10 @@ struct wishes { /* the command line, but for the letter */
 static int take_password(struct sending *s, const struct wishes *w, struct buf *password)
 {
     struct program *p = s->program;
-    struct error e = {0};
-    if (w->password_file) {
-        if (process_read(w->password_file, LIMIT_PASSWORD + 2, password, &e) != 0)
-            return program_fail(p, EX_NOINPUT, "%s", e.text);
-        password->n = str_find_char(buf_str(password), '\n');
-        password->n = str_trim(buf_str(password)).n;
-    } else if (w->password_stdin || (w->user && process_is_tty(PROCESS_IN))) {
-        const struct password_source source = {.from_stdin = true};
-        if (!w->password_stdin) fprintf(stderr, "Password for %s: ", w->user);
-        int code = password_read(p, &source, w->user, password);
-        if (code) return code;
-    }
-    if (password->n == 0)
-        return w->user ? program_usage(p, &(struct error){.text = "--user needs --password-stdin or --password-file"})
-                       : 0;
+    int code = w->user || w->password_file || w->password_stdin
+                   ? password_for(p, w->password_file, w->password_stdin, w->user, password)
+                   : 0;
+    if (code) return code;
     s->server.password = buf_str(password);
     return 0;
 }

@@ -59,6 +59,7 @@ int tls_layer_shutdown(struct tls_layer *l, bool *want_write);
 void tls_layer_free(struct tls_layer *l);
 void tls_layer_facts(struct tls_layer *l, struct tls_facts *out);
 struct str tls_layer_channel_binding(struct tls_layer *l, struct arena *a, struct str type);
+struct str tls_layer_fingerprint(struct tls_layer *l, struct arena *a); /* as stream_peer_fingerprint() */
 bool tls_context_is_simulated(struct tls_context *t); /* made in a simulated world: marks streams, no cryptography */
 
 #endif

@@ -86,6 +86,8 @@ struct tls_facts { /* all empty on a plain stream */
 const struct tls_facts *stream_tls(struct stream *s);
 /* Channel binding data: type "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929); none: unknown. In `a`. */
 struct str stream_channel_binding(struct stream *s, struct arena *a, struct str type);
+/* The SHA-256 of the server's certificate, 32 bytes in `a`; none on a plain stream and at the server's end. */
+struct str stream_peer_fingerprint(struct stream *s, struct arena *a);
 
 /* ---- compression ---- */
 

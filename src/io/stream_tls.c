@@ -122,3 +122,8 @@ struct str stream_channel_binding(struct stream *s, struct arena *a, struct str 
 {
     return s->tls ? tls_layer_channel_binding(s->tls, a, type) : STR_NONE;
 }
+
+struct str stream_peer_fingerprint(struct stream *s, struct arena *a)
+{
+    return s->tls ? tls_layer_fingerprint(s->tls, a) : STR_NONE;
+}

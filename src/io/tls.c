@@ -257,3 +257,17 @@ int tls_client_new(struct world *w, enum tls_verify verify, struct tls_context *
     *out = t;
     return 0;
 }
+
+int tls_client_trust(struct tls_context *t, const char *pem_path, struct error *e)
+{
+    if (t->simulated) return 0;
+    int failed = check_readable("certificate", pem_path, e);
+    if (failed) return failed;
+    SSL_CTX *c = t->first->ssl;
+    X509_STORE *believed = X509_STORE_new();
+    if (!believed) abort();
+    SSL_CTX_set_cert_store(c, believed);
+    ERR_clear_error();
+    if (X509_STORE_load_file(believed, pem_path) == 1) return 0;
+    return tls_error(e, "the certificates %s cannot be used", pem_path);
+}

@@ -20,6 +20,9 @@ int tls_server_add(struct tls_context *t, const char *certificate_path, const ch
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_NAME };
 int tls_client_new(struct world *w, enum tls_verify verify, struct tls_context **out, struct error *e);
+/* With TLS_VERIFY_NAME: the authorities (or self-signed certificates) of a PEM file are believed, and no others. Before
+ * the context is in use; blocking. 0, or ERR_NOT_FOUND, ERR_TLS with a sentence. */
+int tls_client_trust(struct tls_context *t, const char *pem_path, struct error *e);
 
 struct tls_context *tls_ref(struct tls_context *t);
 void tls_unref(struct tls_context *t); /* NULL is fine */

@@ -276,3 +276,12 @@ struct str tls_layer_channel_binding(struct tls_layer *l, struct arena *a, struc
     ERR_clear_error();
     return value;
 }
+
+struct str tls_layer_fingerprint(struct tls_layer *l, struct arena *a)
+{
+    unsigned char value[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    X509 *x = l->shaken && !l->failed && !l->server ? SSL_get0_peer_certificate(l->ssl) : NULL;
+    if (!x || X509_digest(x, EVP_sha256(), value, &n) != 1) return STR_NONE;
+    return arena_str(a, str_of(value, n));
+}

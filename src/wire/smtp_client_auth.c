@@ -3,7 +3,7 @@
 #include "base/codec.h"
 #include "mail/unicode.h"
 #include "proto/sasl/plain.h"
-#include "proto/sasl/scram_client.h"
+#include "wire/scram_prove.h"
 #include "wire/smtp_client_core.h"
 
 struct login {
@@ -47,32 +47,12 @@ static int denied(struct smtp_client *c, struct error *e)
     return smtp_client_refused(c, ERR_DENIED, "the log-in is refused", e);
 }
 
-struct proof { /* its hashing takes as long as the server likes: not on the loop */
-    struct scram_client *scram;
-    struct str password, challenge, final;
-    struct arena *arena; /* of its own: the connection's may have a budget, and its guard is another thread's */
-    int result;
-};
-
-static void prove(void *arg)
-{
-    struct proof *p = arg;
-    p->result = scram_client_final(p->arena, p->scram, p->password, p->challenge, &p->final);
-}
-
-static void free_arena(void *a) { arena_free(a); }
-
-/* The client-final-message, in the connection's arena. */
 static FIBER int final_of(struct smtp_client *c, struct scram_client *s, struct str password, struct str challenge,
                           struct str *final, struct error *e)
 {
-    struct proof p = {.scram = s, .password = password, .challenge = challenge, .arena = arena_new(NULL, 0)};
-    struct arena_undo *undo = arena_defer(c->arena, free_arena, p.arena);
-    offload(prove, &p);
-    if (p.result == 0) *final = arena_str(c->arena, p.final);
-    arena_undefer(c->arena, undo);
-    arena_free(p.arena);
-    return p.result ? error_set(e, ERR_SYNTAX, "the server's SCRAM is not right") : 0;
+    return scram_prove(c->arena, s, password, challenge, final)
+               ? error_set(e, ERR_SYNTAX, "the server's SCRAM is not right")
+               : 0;
 }
 
 static FIBER int scram(struct login *l, struct error *e)

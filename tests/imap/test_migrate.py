@@ -1,0 +1,389 @@
+"""penny import and penny export with another IMAP server: Dovecot, another Penny Post, and servers that lie."""
+import imaplib
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import post
+import pytest
+from conftest import ANY
+from dovecot import Dovecot
+
+A = "alice@example.org"
+LITTLE = b"From: a@example.net\r\nSubject: x\r\n\r\n"
+
+
+def login(port, user, password):
+    c = imaplib.IMAP4_SSL("localhost", port, ssl_context=ANY, timeout=60)
+    c.login(user, password)
+    return c
+
+
+def names_of(c, prefix):
+    lines = [line.decode() for line in c.list()[1] if line]
+    found = [re.search(r'^\((.*?)\) (?:"([^"]*)"|NIL) (?:"(.*)"|(\S+))$', line).groups() for line in lines]
+    return [(a, sep, (quoted or bare)) for a, sep, quoted, bare in found if "\\Noselect" not in a]
+
+
+def contents(port, user, password, prefix=""):
+    """{mailbox with '/': [(bytes, flags, when it came)]}, in order."""
+    found = {}
+    c = login(port, user, password)
+    for _, sep, name in names_of(c, prefix):
+        plain = name.removeprefix(prefix) if name != "INBOX" else name
+        plain = plain.replace(sep or "/", "/")
+        typ, said = c.select(f'"{name}"', readonly=True)
+        assert typ == "OK", said
+        found[plain] = []
+        if said != [b"0"]:
+            for item in c.fetch("1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1]:
+                if isinstance(item, tuple):
+                    flags = set(re.search(rb"FLAGS \(([^)]*)\)", item[0]).group(1).decode().split()) - {"\\Recent"}
+                    came = imaplib.Internaldate2tuple(item[0])
+                    found[plain].append((item[1], frozenset(flags), time.mktime(came)))
+    c.logout()
+    return {k: v for k, v in found.items() if v}
+
+
+def fill(port, user, password, mailboxes, prefix=""):
+    c = login(port, user, password)
+    for name, letters in mailboxes.items():
+        if name != "INBOX":
+            c.create(f'"{prefix}{name}"')
+            c.subscribe(f'"{prefix}{name}"')
+        for text, flags, at in letters:
+            typ, said = c.append(f'"{prefix}{name}"' if name != "INBOX" else name, f"({flags})", f'"{at}"', text)
+            assert typ == "OK", said
+    c.logout()
+
+
+def some_mail():
+    letters = [(post.letter(f"m-{i}", b"line\r\n" * (i + 1)), ["", "\\Seen", "\\Answered \\Flagged", "\\Seen work $Forwarded", "\\Deleted"][i % 5],
+                f"{i % 28 + 1:2d}-Jan-2020 10:00:{i % 60:02d} +0200") for i in range(260)]
+    odd = (LITTLE + b"8-bit \xe4\xf6 \r\n" + b"y" * 5000 + b"\r\n", "\\Seen", "01-Feb-1999 00:00:00 -0700")
+    return {"INBOX": letters, "Sent": [odd, odd], "Work": letters[:3], "Work.Old &- new": letters[3:5],
+            "Gr&APwA3w-e": [(LITTLE + b"end", "\\Draft", "31-Dec-2010 23:59:59 +0000")]}
+
+
+def assert_same(have, want):
+    assert have.keys() == want.keys()
+    for name in want:
+        different = [i for i, (a, b) in enumerate(zip(have[name], want[name])) if a != b]
+        assert not different and len(have[name]) == len(want[name]), f"{name}: {different[:5]} {[(x[name][i][1:]) for i in different[:1] for x in (have, want)]}"
+
+
+@pytest.fixture(scope="module")
+def there():
+    d = Dovecot()
+    for user in ("ada", "big", "cut", "flags"):
+        if user == "ada":
+            fill(d.ports["imaps"], user, d.password, some_mail(), "INBOX.")
+    yield d
+    d.stop()
+
+
+@pytest.fixture
+def office(request):
+    p = post.Penny(at={k: f"127.0.0.1:{post.free_port()}" for k in ("imaps", "imap")})
+    p.start()
+    yield p
+    if p.process.poll() is None:
+        p.stop()
+    p.remove()
+
+
+def run(office, verb, there, url, *more, check=True, password=None):
+    (office.folder / "password").write_text((password or there.password) + "\n")
+    r = office.penny(verb, A, url, "--password-file", office.folder / "password", "--ca", there.certificate, "--json", *more, check=check)
+    assert "ERROR: " not in r.stderr and "runtime error" not in r.stderr, r.stderr
+    return json.loads(r.stdout) if check else r
+
+
+def url(there, user="ada", kind="imaps", path=""):
+    return f"{kind}://{user}@localhost:{there.ports[kind]}{path}"
+
+
+def test_from_dovecot(office, there):
+    want = contents(there.ports["imaps"], "ada", there.password, "INBOX.")
+    dry = run(office, "import", there, url(there), "--dry-run")
+    got = run(office, "import", there, url(there))
+    n = sum(map(len, want.values()))
+    assert dry["letters"] == got["letters"] == n and got["there"] == 0 and got["refused"] == 0
+    have = contents(office.ports["imaps"], A, post.PASSWORD)
+    assert_same(have, want)
+    again = run(office, "import", there, url(there, kind="imap"))
+    assert (again["letters"], again["there"], again["flags"]) == (0, n, 0)
+    subscribed = {b["mailbox"]: b for b in json.loads(office.penny("mailbox", "list", A, "--json").stdout)}
+    assert subscribed["Work/Old & new"]["subscribed"] and subscribed["Sent"]["use"] == "sent"
+    office.penny("verify", "--bodies")
+    hexed = fingerprint(there.certificate)  # by another name of the host nothing is remembered, and all is recognised
+    other = run(office, "import", there, url(there).replace("localhost", "127.0.0.1"), "--fingerprint", hexed)
+    assert (other["letters"], other["there"]) == (0, n)
+
+
+def fingerprint(certificate):
+    said = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", certificate], text=True, capture_output=True, check=True).stdout
+    return said.split("=")[1].strip()
+
+
+def change(there, user, mailbox, uids, how, flags):
+    c = login(there.ports["imaps"], user, there.password)
+    c.select(mailbox)
+    assert c.uid("STORE", uids, how, f"({flags})")[0] == "OK"
+    c.logout()
+
+
+def test_what_changed_since(office, there):
+    """A second run brings what is new: letters, and flags that changed there. What was moved away or changed here stays."""
+    letters = [(post.letter(f"f-{i}", b"x\r\n"), "", "01-Feb-2020 10:00:00 +0000") for i in range(6)]
+    fill(there.ports["imaps"], "flags", there.password, {"INBOX": letters[:5]})
+    assert run(office, "import", there, url(there, "flags"))["letters"] == 5
+    fill(there.ports["imaps"], "flags", there.password, {"INBOX": letters[5:]})
+    change(there, "flags", "INBOX", "1:2", "+FLAGS", "\\Seen later")
+    c = login(office.ports["imaps"], A, post.PASSWORD)
+    c.select("INBOX")
+    c.uid("STORE", "3", "+FLAGS", "(\\Flagged)")
+    c.uid("MOVE", "5", "Archive")
+    c.logout()
+    r = run(office, "import", there, url(there, "flags"))
+    assert (r["letters"], r["there"], r["flags"]) == (1, 5, 2)
+    have = contents(office.ports["imaps"], A, post.PASSWORD)
+    assert [f for _, f, _ in have["INBOX"]] == [{"\\Seen", "later"}, {"\\Seen", "later"}, {"\\Flagged"}, frozenset(), frozenset()]
+    assert [text for text, *_ in have["INBOX"]] == [letters[i][0] for i in (0, 1, 2, 3, 5)]
+    assert run(office, "import", there, url(there, "flags"), "--dry-run", "--again")["letters"] == 1
+    assert run(office, "import", there, url(there, "flags"), "--again")["letters"] == 1
+    assert len(contents(office.ports["imaps"], A, post.PASSWORD)["INBOX"]) == 6
+    assert run(office, "import", there, url(there, "flags"), "--mailbox", "Old", "--since", "2020-02-02")["letters"] == 0
+
+
+class Cut:
+    """Passes bytes on until so many came back; then the connection breaks, or nothing comes any more."""
+
+    def __init__(self, to, after, stall=False):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.to, self.after, self.stall, self.stalled = to, after, stall, threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        client = self.socket.accept()[0]
+        server = socket.create_connection(("127.0.0.1", self.to))
+        threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
+        left = self.after
+        while left > 0 and (data := server.recv(min(left, 65536))):
+            client.sendall(data)
+            left -= len(data)
+        self.stalled.set()
+        if not self.stall:
+            client.shutdown(socket.SHUT_RDWR)
+            server.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def forward(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+
+
+def test_cut_off(office, there):
+    """A lost connection, then a run that is killed, then one that is left alone: every letter is there once."""
+    letters = [(post.letter(f"c-{i}", b"x" * 70 + b"\r\n") + b"y" * 30000 + b"\r\n", "\\Seen", "01-Feb-2020 10:00:00 +0000") for i in range(300)]
+    fill(there.ports["imaps"], "cut", there.password, {"INBOX": letters})
+    lost = Cut(there.ports["imaps"], 3_000_000)
+    r = run(office, "import", there, f"imaps://cut@localhost:{lost.port}", check=False)
+    assert r.returncode == 75 and "hung up" in r.stderr, r.stderr
+    first = json.loads(r.stdout)["letters"]
+    assert 50 < first < 110
+    stuck = Cut(there.ports["imaps"], 5_500_000, stall=True)
+    p = subprocess.Popen([post.PENNY, "-c", office.config, "import", A, f"imaps://cut@localhost:{stuck.port}", "--password-file", office.folder / "password",
+                          "--ca", there.certificate], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert stuck.stalled.wait(20)
+    n = lambda: json.loads(office.penny("mailbox", "show", A, "INBOX", "--json").stdout)["messages"]  # noqa: E731
+    post.until(lambda: n() > first + 50)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(20) != 0
+    second = n()
+    r = run(office, "import", there, url(there, "cut"))
+    assert (r["letters"], r["there"]) == (300 - second, second)
+    assert contents(office.ports["imaps"], A, post.PASSWORD)["INBOX"] == contents(there.ports["imaps"], "cut", there.password)["INBOX"]
+
+
+def test_not_let_in(office, there):
+    ada = url(there)
+
+    def fails(code, words, *more, at=ada, **kw):
+        r = run(office, "import", there, at, *more, check=False, **kw)
+        assert r.returncode == code and words in r.stderr, (r.returncode, r.stderr)
+
+    fails(77, "the log-in is refused", password="wrong")
+    fails(77, "the log-in is refused", password="wrong", at=url(there, kind="imap"))
+    fails(69, "certificate", at=ada.replace("localhost", "127.0.0.1"))
+    fails(69, "there is no host", at="imaps://ada@nowhere.invalid")
+    fails(75, "", at=f"imaps://ada@localhost:{post.free_port()}")
+    fails(64, "no password in the URL", at=ada.replace("ada@", "ada:secret@"))
+    fails(64, "whose mailboxes", at="imaps://localhost")
+    fails(67, "no mailbox", at=ada + "/Nothing")
+    fails(69, "fingerprint", "--fingerprint", "00" * 32)
+    fails(64, "--fingerprint", "--fingerprint", "abc")
+    fails(64, "for imap://", at="/var/mail/ada")
+    hexed = fingerprint(there.certificate)
+    (office.folder / "password").write_text(there.password)
+    r = office.penny("import", A, ada, "--password-stdin", "--dry-run", input=there.password + "\n", check=False)
+    assert r.returncode == 69 and "certificate" in r.stderr
+    office.penny("import", A, ada.replace("localhost", "127.0.0.1"), "--password-stdin", "--fingerprint", hexed, "--dry-run", input=there.password + "\n")
+
+
+class Liar(threading.Thread):
+    """An IMAP server that answers as told: {verb: bytes or function of (tag, line)}."""
+
+    def __init__(self, **script):
+        super().__init__(daemon=True)
+        self.script = script
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            s = self.socket.accept()[0]
+            try:
+                self.talk(s)
+            except OSError:
+                pass
+            s.close()
+
+    def talk(self, s):
+        s.sendall(self.script.get("greeting", b"* OK [CAPABILITY IMAP4rev1] hello\r\n"))
+        for line in s.makefile("rb"):
+            tag, verb, *_ = line.decode().upper().split() + [""]
+            if verb == "UID":
+                verb = "SURVEY" if b"RFC822.SIZE" in line else "IDS" if b"MESSAGE-ID" in line else "FETCH"
+            answer = self.script.get(verb, {"LIST": b'* LIST () "/" INBOX\r\n', "EXAMINE": b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n"}.get(verb, b""))
+            if callable(answer):
+                answer = answer(s)
+            s.sendall(answer + (b"" if b"\r\np" in b"\r\n" + answer else tag.lower().encode() + b" OK done\r\n"))
+
+
+def survey(*sizes):
+    return b"".join(b'* %d FETCH (UID %d FLAGS () INTERNALDATE "01-Jan-2020 10:00:%02d +0000" RFC822.SIZE %d)\r\n' % (i, i, i, n)
+                    for i, n in enumerate(sizes, 1))
+
+
+def body(uid, text, size=None):
+    return b"* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\n" % (uid, uid, len(text) if size is None else size, text)
+
+
+def endless(s):
+    while True:
+        s.sendall(b"x" * 65536)
+
+
+def endless_talk(s):
+    while True:
+        s.sendall(b"* OK and another thing\r\n" * 1000)
+
+
+def huge(s):
+    """A letter of 60 MB that was said to have 100 bytes, between two good ones."""
+    s.sendall(body(1, LITTLE + b"one") + b"* 2 FETCH (UID 2 BODY[] {60000000}\r\n")
+    for _ in range(60):
+        s.sendall(b"x" * 1_000_000)
+    return b")\r\n" + body(3, LITTLE + b"three")
+
+
+def try_liar(office, check=False, **script):
+    liar = Liar(**script)
+    p = office.penny("import", A, f"imap://u@localhost:{liar.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
+    assert "ERROR: " not in p.stderr and "runtime error" not in p.stderr, p.stderr
+    return p
+
+
+def test_servers_that_lie(office):
+    n = lambda: json.loads(office.penny("mailbox", "show", A, "INBOX", "--json").stdout)["messages"]  # noqa: E731
+    for words, script in (
+        ("does not end", {"LIST": endless}),
+        ("does not end", {"LIST": b'* LIST () "/" {99999999999999999999999}\r\n'}),
+        ("does not end", {"LIST": b'* LIST () "/" {2000000}\r\n'}),
+        ("is no IMAP", {"LIST": b"\0\1\2\r\n"}),
+        ("is no IMAP", {"greeting": b"220 mail ESMTP\r\n"}),
+        ("without end", {"LIST": endless_talk}),
+        ("without end", {"FETCH": lambda s: endless_survey(s)}),
+        ("more than 10000 mailboxes", {"LIST": b"".join(b'* LIST () "/" x%d\r\n' % i for i in range(100000))}),
+        ("out of turn", {"LIST": b"p99 OK what\r\n"}),
+        ("hung up: maintenance", {"greeting": b"* OK hello\r\n* BYE maintenance\r\n", "CAPABILITY": lambda s: s.shutdown(socket.SHUT_RDWR) or b""}),
+        ("no service", {"greeting": b"* BYE too busy\r\n"}),
+        ("no IMAP", {"FETCH": body(1, LITTLE, 5)}),
+    ):
+        script.setdefault("SURVEY", survey(100, 100, 100))
+        r = try_liar(office, **script)
+        assert r.returncode and words in r.stderr, (words, r.returncode, r.stderr[-500:])
+    assert n() == 0
+
+    r = try_liar(office, SURVEY=survey(100, 100, 100), FETCH=huge)
+    assert r.returncode == 65 and "INBOX: UID 2 is larger than 50 MB" in r.stderr and json.loads(r.stdout)["letters"] == 2 and n() == 2
+    r = try_liar(office, SURVEY=survey(100, 100, 100) * 2 + survey(7) + b"* 9 FETCH (UID 0)\r\n* 1 FETCH (((\r\n",
+                 FETCH=body(99, LITTLE) + body(2, LITTLE + b"two") * 2 + body(1, b"another one") + b"* 2 FETCH (FLAGS (\\Seen))\r\n")
+    assert r.returncode == 0 and json.loads(r.stdout) == {"letters": 1, "there": 2, "flags": 0, "too_large": 0, "refused": 0, "mailboxes": 1} and n() == 3
+
+
+def endless_survey(s):
+    while True:
+        s.sendall(body(99, LITTLE) * 1000)
+
+
+def test_odd_names_and_refusals(office):
+    """Names that try to be paths, or cannot be names; mailboxes and letters that are refused are named, the rest comes."""
+    names = rb'''* LIST () "." "../../etc/passwd"
+* LIST () "." "/etc.shadow"
+* LIST () "." "a..b"
+* LIST () "." &bad
+* LIST () "." "INBOX.Trash"
+* LIST (\Noselect) "." "none"
+* LIST () "." "locked"
+'''.replace(b"\n", b"\r\n") + b'* LIST () "." {4}\r\n\xff\xfe\x01x\r\n'
+    asked = []
+
+    class Picky(Liar):
+        def talk(self, s):
+            s.sendall(b"* PREAUTH hello\r\n")
+            for line in s.makefile("rb"):
+                tag = line.split()[0]
+                literal = re.search(rb"\{(\d+)\}\r\n$", line)
+                if literal:
+                    asked_tag = tag
+                    s.sendall(b"+ go on\r\n")
+                    continue
+                if b"EXAMINE" in line or line.startswith(b"\xff"):
+                    asked.append(line)
+                    bad = b"locked" in line
+                    s.sendall(b"" if bad else b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n")
+                    tag = asked_tag if line.startswith(b"\xff") else tag
+                    s.sendall(tag + (b" NO [NOPERM] it is locked\r\n" if bad else b" OK x\r\n"))
+                    continue
+                answer = names if b"LIST" in line else survey(10, 10, 10) if b"RFC822.SIZE" in line else b""
+                if b"BODY.PEEK[]" in line:
+                    uids = line.split()[3]
+                    if b":" in uids or uids in (b"2", b"1,3"):
+                        s.sendall((body(1, LITTLE + b"one") if uids == b"1:3" else b"") + tag + b" NO [SERVERBUG] cannot read it\r\n")
+                        continue
+                    answer = body(int(uids), LITTLE + uids)
+                s.sendall(answer + tag + b" OK done\r\n")
+
+    r = try_picky(office, Picky())
+    assert r.returncode == 65, r.stderr
+    boxes = {b["mailbox"]: b["messages"] for b in json.loads(office.penny("mailbox", "list", A, "--json").stdout)}
+    assert {k: v for k, v in boxes.items() if v} == dict.fromkeys(("_/_etc_passwd", "_etc/shadow", "a/b", "&bad", "INBOX/Trash", "___x"), 2), boxes
+    assert "none" not in boxes
+    assert "locked: it cannot be opened" in r.stderr and "a/b: UID 2 is refused; the server says: cannot read it" in r.stderr
+
+
+def try_picky(office, picky):
+    return office.penny("import", A, f"imap://u@localhost:{picky.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
