@@ -147,9 +147,11 @@ static FIBER int create(const struct admin *admin, const json_t *request, struct
 
 static FIBER int rename_it(const struct admin *admin, const json_t *request, struct answer *a, struct error *e)
 {
-    int64_t account;
+    int64_t account = 0;
     struct mailbox m;
     int error = admin_mailbox_of(admin, request, a, &account, &m, e);
+    struct str path = request_text(request, "mailbox");
+    if (error == ERR_NOT_FOUND && !store_level_find(admin->store, account, account, path, &m.id, NULL)) error = 0;
     return error ? error : store_mailbox_rename(admin->store, account, m.id, request_text(request, "to"), e);
 }
 

@@ -36,7 +36,10 @@ static int run_make(struct store *s, void *args, struct error *e)
     int r = levels_of(s->writer.arena, c->path, &path, e);
     if (!r) r = tree_walk(s->writer.db, c->account, &path, &found, &parent, e);
     if (r) return r;
-    if (found == path.n) {
+    struct tree_row there = {0};
+    if (found == path.n) r = tree_row(s->writer.db, s->writer.arena, parent, &there, e);
+    if (r) return r;
+    if (found == path.n && !there.level) {
         r = access_check(s->writer.db, c->who, parent, RIGHT_LOOKUP, NULL, e); /* who may not see it is not told */
         return r ? tree_may_not_create(e) : error_set(e, ERR_EXISTS, "there is such a mailbox already");
     }
@@ -44,6 +47,8 @@ static int run_make(struct store *s, void *args, struct error *e)
     if (!r && c->use != USE_NONE && c->who != c->account && c->who != PRINCIPAL_ADMIN)
         r = error_set(e, ERR_DENIED, "only the owner says what mailboxes are used for");
     if (!r) r = use_is_free(s, c->account, 0, c->use, e);
+    c->made = there.id;
+    if (!r && there.level) return tree_raise(s, &there, c->use, e);
     return r ? r : tree_make(s, c->account, &path, found, parent, c->use, &c->made, e);
 }
 
@@ -74,18 +79,22 @@ static int forget(struct store *s, int64_t mailbox, struct error *e)
     return r;
 }
 
-/* A tombstone. Those of one name have different times, the same clock or not. */
-static int bury(struct store *s, const struct tree_row *row, struct error *e)
+/* Mailboxes below it stay, and with them its name, which is no mailbox's any more (RFC 9051 §6.3.5). What was in it is
+ * the tombstone's; who makes a mailbox of that name gets a new one. */
+static int leave_level(struct store *s, const struct tree_row *row, struct error *e)
 {
-    int64_t last = 0, now = clock_utc(s->world);
-    struct query q = db_query(s->writer.db, SQL_MAILBOX_LAST_DELETED);
-    q_int(&q, row->account);
-    q_int(&q, row->parent);
-    q_text(&q, row->name);
-    int r = q_one_int(&q, &last, e);
+    int64_t level = store_new_id(s);
+    int r = tree_bury(s, row, e);
+    if (!r) r = tree_insert(s, level, row->account, row->parent, row->name, USE_NONE, e);
     if (r) return r;
-    q = db_query(s->writer.db, SQL_MAILBOX_MARK_DELETED);
-    q_int(&q, now > last ? now : last + 1);
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_SET_LEVEL);
+    q_int(&q, 1);
+    q_int(&q, level);
+    r = q_run(&q, e);
+    if (r) return r;
+    q = db_query(s->writer.db, SQL_MAILBOX_ADOPT);
+    q_int(&q, level);
+    q_int(&q, row->account);
     q_int(&q, row->id);
     return q_run(&q, e);
 }
@@ -96,19 +105,15 @@ static int run_delete(struct store *s, void *args, struct error *e)
     struct tree_row row;
     struct mailbox_row *m;
     struct account_row *a;
-    int64_t child;
+    bool has_child = false;
     int r = access_check(s->writer.db, c->who, c->mailbox, RIGHT_REMOVE, NULL, e);
     if (!r) r = tree_row(s->writer.db, s->writer.arena, c->mailbox, &row, e);
     if (!r) r = rows_mailbox(s, c->mailbox, &m, e);
     if (!r) r = rows_account(s, m->account, &a, e);
     if (r) return r;
     if (a->inbox == c->mailbox) return error_set(e, ERR_DENIED, "INBOX cannot be deleted"); /* RFC 9051 §6.3.5 */
-    struct query q = db_query(s->writer.db, SQL_MAILBOX_HAS_CHILD);
-    q_int(&q, m->account);
-    q_int(&q, c->mailbox);
-    r = q_one_int(&q, &child, e);
-    if (r == 0) return error_set(e, ERR_CONFLICT, "there are mailboxes below it");
-    if (r != ERR_NOT_FOUND) return r;
+    r = tree_has_child(s, m->account, c->mailbox, &has_child, e);
+    if (r) return r;
     a->used_bytes -= m->octets;
     a->used_count -= m->messages;
     s->writer.collect.garbage += m->octets;
@@ -117,10 +122,12 @@ static int run_delete(struct store *s, void *args, struct error *e)
     rows_keep(s, a, m->octets, m->messages);
     bool never_used = m->uid_next == 1;
     rows_remove_mailbox(s, m);
-    return never_used ? forget(s, c->mailbox, e) : bury(s, &row, e);
+    if (has_child) return leave_level(s, &row, e);
+    r = never_used ? forget(s, c->mailbox, e) : tree_bury(s, &row, e);
+    return r ? r : tree_prune(s, row.account, row.parent, e);
 }
 
-static const struct job_kind delete_job = {.name = "mailbox delete", .run = run_delete};
+static const struct job_kind delete_job = {.name = "mailbox delete", .run = run_delete, .makes_ids = true};
 
 FIBER int store_mailbox_delete(struct store *s, int64_t who, int64_t mailbox, struct error *e)
 {
@@ -187,43 +194,96 @@ static int copy_annotations(struct store *s, int64_t from, int64_t to, struct er
     return q_run(&q, e);
 }
 
-/* Where it is to go: makes what is missing above the last level. */
+/* A level is nobody's but the owner's. */
+static int may_rename(struct store *s, const struct change *c, struct tree_row *row, struct error *e)
+{
+    int r = tree_row(s->writer.db, s->writer.arena, c->mailbox, row, e);
+    if (r) return r;
+    if (row->level && !row->deleted_at && (c->who == row->account || c->who == PRINCIPAL_ADMIN)) return 0;
+    return access_check(s->writer.db, c->who, c->mailbox, RIGHT_REMOVE, NULL, e);
+}
+
+/* The level `id` makes room for a mailbox of its name, which gets what lies below it. */
+static int give_way(struct store *s, const struct change *c, int64_t id, struct error *e)
+{
+    struct tree_row level;
+    bool has_child = false;
+    int r = tree_row(s->writer.db, s->writer.arena, id, &level, e);
+    if (!r && level.level) r = tree_has_child(s, level.account, c->mailbox, &has_child, e);
+    if (r) return r;
+    if (!level.level || has_child) {
+        r = level.level ? 0 : access_check(s->writer.db, c->who, id, RIGHT_LOOKUP, NULL, e);
+        return r ? tree_may_not_create(e) : error_set(e, ERR_EXISTS, "there is a mailbox of this name");
+    }
+    r = tree_may_create(s, c->who, level.account, level.parent, e);
+    if (!r) r = tree_bury(s, &level, e);
+    if (r) return r;
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_ADOPT);
+    q_int(&q, c->mailbox);
+    q_int(&q, level.account);
+    q_int(&q, level.id);
+    return q_run(&q, e);
+}
+
+struct destination {
+    struct levels path;
+    size_t found;   /* levels of it that are there */
+    int64_t parent; /* the last of them */
+};
+
+/* Whether it can go there: not below itself, not too deep. */
+static int fits(struct store *s, const struct change *c, const struct tree_row *row, const struct destination *to,
+                struct error *e)
+{
+    bool below;
+    size_t levels = 1;
+    int r = tree_may_create(s, c->who, row->account, to->parent, e);
+    if (!r) r = is_below(s, to->parent, c->mailbox, &below, e);
+    if (r || c->inbox) return r;
+    if (below) return error_set(e, ERR_CONFLICT, "it would be below itself");
+    r = height(s, row->account, c->mailbox, LIMIT_MAILBOX_DEPTH, &levels, e);
+    if (!r && to->path.n - 1 + levels > LIMIT_MAILBOX_DEPTH)
+        r = error_set(e, ERR_CONFLICT, "mailboxes have at most %d levels", LIMIT_MAILBOX_DEPTH);
+    return r;
+}
+
+/* RFC 9051 §6.3.6: the mailbox that INBOX's letters go to. there: a level of that name, or nothing. */
+static int split_inbox(struct store *s, struct change *c, const struct destination *to, const struct tree_row *there,
+                       struct error *e)
+{
+    c->made = there->id;
+    int r = there->level ? tree_raise(s, there, USE_NONE, e)
+                         : tree_make(s, there->account, &to->path, to->found, to->parent, USE_NONE, &c->made, e);
+    if (!r) r = copy_annotations(s, c->mailbox, c->made, e);
+    if (!r) rows_news(s, there->account, c->made, NEWS_FROM_INBOX);
+    return r;
+}
+
 static int run_rename(struct store *s, void *args, struct error *e)
 {
     struct change *c = args;
-    struct levels path;
+    struct destination to;
     struct account_row *a;
-    struct tree_row row;
-    size_t found, levels;
-    int64_t parent;
-    bool below;
-    int r = access_check(s->writer.db, c->who, c->mailbox, RIGHT_REMOVE, NULL, e);
-    if (!r) r = tree_row(s->writer.db, s->writer.arena, c->mailbox, &row, e);
+    struct tree_row row, there = {0};
+    int r = may_rename(s, c, &row, e);
     if (!r) r = rows_account(s, row.account, &a, e);
-    if (!r) r = levels_of(s->writer.arena, c->path, &path, e);
-    if (!r) r = tree_walk(s->writer.db, row.account, &path, &found, &parent, e);
-    if (r) return r;
-    if (found == path.n) {
-        r = access_check(s->writer.db, c->who, parent, RIGHT_LOOKUP, NULL, e);
-        return r ? tree_may_not_create(e) : error_set(e, ERR_EXISTS, "there is a mailbox of this name");
-    }
-    r = tree_may_create(s, c->who, row.account, parent, e);
-    if (!r) r = is_below(s, parent, c->mailbox, &below, e);
+    if (!r) r = levels_of(s->writer.arena, c->path, &to.path, e);
+    if (!r) r = tree_walk(s->writer.db, row.account, &to.path, &to.found, &to.parent, e);
     if (r) return r;
     c->inbox = a->inbox == c->mailbox;
-    if (c->inbox) {
-        r = tree_make(s, row.account, &path, found, parent, USE_NONE, &c->made, e);
-        if (!r) r = copy_annotations(s, c->mailbox, c->made, e);
-        if (!r) rows_news(s, row.account, c->made, NEWS_FROM_INBOX);
-        return r;
-    }
-    if (below) return error_set(e, ERR_CONFLICT, "it would be below itself");
-    r = height(s, row.account, c->mailbox, LIMIT_MAILBOX_DEPTH, &levels, e);
-    if (!r && path.n - 1 + levels > LIMIT_MAILBOX_DEPTH)
-        r = error_set(e, ERR_CONFLICT, "mailboxes have at most %d levels", LIMIT_MAILBOX_DEPTH);
-    struct str name = path.v[--path.n];
-    if (!r && found < path.n) r = tree_make(s, row.account, &path, found, parent, USE_NONE, &parent, e);
-    if (!r) r = move_row(s, c->mailbox, parent, name, e);
+    there.account = row.account;
+    bool taken = to.found == to.path.n;
+    if (taken) r = tree_row(s->writer.db, s->writer.arena, to.parent, &there, e);
+    if (!r && c->inbox && there.level) r = tree_may_create(s, c->who, row.account, there.parent, e);
+    else if (!r) r = taken ? give_way(s, c, to.parent, e) : fits(s, c, &row, &to, e);
+    if (r) return r;
+    if (c->inbox) return split_inbox(s, c, &to, &there, e);
+    struct str name = to.path.v[--to.path.n];
+    if (taken) to.parent = there.parent;
+    else if (to.found < to.path.n)
+        r = tree_make(s, row.account, &to.path, to.found, to.parent, USE_NONE, &to.parent, e);
+    if (!r) r = move_row(s, c->mailbox, to.parent, name, e);
+    if (!r) r = tree_prune(s, row.account, row.parent, e);
     if (!r) rows_news(s, row.account, c->mailbox, NEWS_RENAMED);
     return r;
 }

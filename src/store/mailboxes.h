@@ -25,14 +25,22 @@ struct mailbox { /* as LIST and STATUS show it */
     uint64_t highest_modseq;
     int64_t messages, unseen, deleted, bytes;
     right_set rights; /* of who asked */
+    bool is_level;    /* no mailbox: a name that is left above others (store_mailbox_names alone) */
 };
 /* All of the account's mailboxes that `who` may see, parents before children, siblings in order of name with INBOX
  * first. In `a`. */
 FIBER int store_mailbox_tree(struct store *s, struct arena *a, int64_t who, int64_t account, struct mailbox **out,
                              size_t *n, struct error *e);
+/* The same with the names between them that are no mailboxes any more, for the account's owner; others who see what is
+ * below such a name know it from that. */
+FIBER int store_mailbox_names(struct store *s, struct arena *a, int64_t who, int64_t account, struct mailbox **out,
+                              size_t *n, struct error *e);
 /* One by path. ERR_NOT_FOUND. */
 FIBER int store_mailbox_find(struct store *s, struct arena *a, int64_t who, int64_t account, struct str path,
                              struct mailbox *out, struct error *e);
+/* A name that is no mailbox any more, to be renamed by the account's owner. ERR_NOT_FOUND, ERR_EXISTS: it is one. */
+FIBER int store_level_find(struct store *s, int64_t who, int64_t account, struct str path, int64_t *id,
+                           struct error *e);
 /* Accounts other than who's own that have a mailbox he may see, in order of login. */
 FIBER int store_shared_accounts(struct store *s, struct arena *a, int64_t who, int64_t **accounts, size_t *n,
                                 struct error *e);
@@ -44,11 +52,12 @@ FIBER right_set store_rights(struct store *s, int64_t who, int64_t mailbox);
  * not a name; ERR_CONFLICT: LIMIT_MAILBOXES, LIMIT_MAILBOX_DEPTH, or another mailbox has this special use. */
 FIBER int store_mailbox_make(struct store *s, int64_t who, int64_t account, struct str path, enum special_use use,
                              int64_t *id, struct error *e);
-/* With its letters (they can be brought back for keep_expunged_us). ERR_DENIED: INBOX. ERR_CONFLICT: there are
- * mailboxes below it (RFC 9051 §6.3.5). */
+/* With its letters (they can be brought back for keep_expunged_us). Mailboxes below it stay; then so does its name, as
+ * no mailbox, until the last of them goes or somebody makes one of that name (RFC 9051 §6.3.5). ERR_DENIED: INBOX. */
 FIBER int store_mailbox_delete(struct store *s, int64_t who, int64_t mailbox, struct error *e);
 /* Its children go with it. Of INBOX the letters move to a new mailbox and INBOX stays, empty (RFC 9051 §6.3.6). Missing
- * levels above are made. ERR_EXISTS, ERR_CONFLICT: into itself. Only within one account. */
+ * levels above are made; a name that is no mailbox is taken by one that has none below it. ERR_EXISTS, ERR_CONFLICT:
+ * into itself. Only within one account. */
 FIBER int store_mailbox_rename(struct store *s, int64_t who, int64_t mailbox, struct str path, struct error *e);
 FIBER int store_mailbox_use(struct store *s, int64_t who, int64_t mailbox, enum special_use use, struct error *e);
 

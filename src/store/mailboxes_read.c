@@ -6,6 +6,7 @@
 struct tree {
     struct gathering *g;
     int64_t who, account;
+    bool levels; /* those that are no mailboxes, too */
     struct str path; /* of one mailbox; STR_NONE: all */
     struct map by_id; /* id -> struct mailbox, in g.arena */
 };
@@ -107,6 +108,7 @@ static int read_tree(struct store *s, struct db *db, void *arg, struct error *e)
     q_int(&q, t->account);
     while ((r = q_row(&q, e)) > 0) {
         struct mailbox m = mailbox_of(&q, t->g->arena);
+        m.is_level = q_get_int(&q, 12) != 0;
         buf_add(&rows, str_of(&m, sizeof m));
     }
     size_t n = rows.n / sizeof(struct mailbox);
@@ -121,23 +123,36 @@ static int read_tree(struct store *s, struct db *db, void *arg, struct error *e)
     struct mailbox **order = arena_array(t->g->arena, n, sizeof(*order));
     n = flatten(t, v, n, 0, S(""), order, LIMIT_MAILBOX_DEPTH);
     for (size_t i = 0; i < n; i++)
-        if (order[i]->rights & RIGHT_LOOKUP) buf_add(&t->g->rows, str_of(order[i], sizeof *order[i]));
+        if (order[i]->rights & RIGHT_LOOKUP && (t->levels || !order[i]->is_level))
+            buf_add(&t->g->rows, str_of(order[i], sizeof *order[i]));
     return 0;
+}
+
+static FIBER int whole_tree(struct store *s, struct arena *a, struct tree *t, struct mailbox **out, size_t *n,
+                            struct error *e)
+{
+    t->g = gathering_new(a);
+    map_init(&t->by_id, s->hash_key);
+    int r = store_read(s, read_tree, t, e);
+    if (!r) {
+        *out = gathered_rows(a, t->g, sizeof **out, n);
+        for (size_t i = 0; i < *n; i++) (*out)[i].path = arena_str(a, (*out)[i].path);
+    }
+    map_free(&t->by_id);
+    gathering_free(t->g);
+    return r;
 }
 
 FIBER int store_mailbox_tree(struct store *s, struct arena *a, int64_t who, int64_t account, struct mailbox **out,
                              size_t *n, struct error *e)
 {
-    struct tree t = {.g = gathering_new(a), .who = who, .account = account};
-    map_init(&t.by_id, s->hash_key);
-    int r = store_read(s, read_tree, &t, e);
-    map_free(&t.by_id);
-    if (!r) {
-        *out = gathered_rows(a, t.g, sizeof **out, n);
-        for (size_t i = 0; i < *n; i++) (*out)[i].path = arena_str(a, (*out)[i].path);
-    }
-    gathering_free(t.g);
-    return r;
+    return whole_tree(s, a, &(struct tree){.who = who, .account = account}, out, n, e);
+}
+
+FIBER int store_mailbox_names(struct store *s, struct arena *a, int64_t who, int64_t account, struct mailbox **out,
+                              size_t *n, struct error *e)
+{
+    return whole_tree(s, a, &(struct tree){.who = who, .account = account, .levels = true}, out, n, e);
 }
 
 /* ---- one ---- */
@@ -145,6 +160,7 @@ FIBER int store_mailbox_tree(struct store *s, struct arena *a, int64_t who, int6
 struct finding {
     struct arena *arena;
     int64_t who, account;
+    int64_t level; /* out: there is no mailbox, but a level of this name */
     struct str path;
     struct mailbox found;
 };
@@ -161,6 +177,7 @@ static int read_one(struct store *s, struct db *db, void *arg, struct error *e)
     if (r) return error_set(e, ERR_NOT_FOUND, "there is no such mailbox"); /* nor can there be */
     r = tree_walk(db, f->account, &path, &n, &id, e);
     if (!r && n < path.n) r = error_set(e, ERR_NOT_FOUND, "there is no such mailbox");
+    if (!r) f->level = id;
     if (!r) r = access_rights(db, f->who, id, &rights, NULL, e);
     if (!r && rights == 0) r = error_set(e, ERR_NOT_FOUND, "there is no such mailbox");
     if (r) return r;
@@ -191,6 +208,17 @@ FIBER int store_mailbox_find(struct store *s, struct arena *a, int64_t who, int6
     }
     arena_free(f.arena);
     return r;
+}
+
+/* What access_rights() does not find, though the walk did, is a level: of the owner's alone. */
+FIBER int store_level_find(struct store *s, int64_t who, int64_t account, struct str path, int64_t *id, struct error *e)
+{
+    struct finding f = {.arena = arena_new(NULL, 0), .who = who, .account = account, .path = path};
+    int r = store_read(s, read_one, &f, e);
+    bool is_level = r == ERR_NOT_FOUND && f.level && (who == account || who == PRINCIPAL_ADMIN);
+    arena_free(f.arena);
+    *id = f.level;
+    return is_level ? 0 : r ? r : error_set(e, ERR_EXISTS, "it is a mailbox");
 }
 
 /* ---- whose ---- */

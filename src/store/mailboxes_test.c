@@ -123,11 +123,19 @@ static FIBER void tree(void *arg)
     assert_int_equal(store_mailbox_rename(t->store, t->account, x.id, S(".."), &e), ERR_SYNTAX);
     assert_int_equal(store_mailbox_rename(t->store, t->account, 99, S("q"), &e), ERR_NOT_FOUND);
     /* deleting */
-    assert_int_equal(store_mailbox_delete(t->store, t->account, x.id, &e), ERR_CONFLICT);
+    int64_t level;
     assert_int_equal(store_mailbox_delete(t->store, t->account, t->inbox, &e), ERR_DENIED);
-    ok(store_mailbox_delete(t->store, t->account, find(t, "new/one/x2/y").id, &e), &e);
+    assert_int_equal(store_level_find(t->store, t->account, t->account, S("new/one/x2"), &level, &e), ERR_EXISTS);
     ok(store_mailbox_delete(t->store, t->account, x.id, &e), &e);
     assert_int_equal(store_mailbox_delete(t->store, t->account, x.id, &e), ERR_NOT_FOUND);
+    assert_tree(t, (const char *const[]){"INBOX", "INBOX/z", "Archive", "Drafts", "Junk", "Sent", "Trash", "a", "b",
+                                         "new", "new/one", "new/one/x2/y", NULL});
+    ok(store_level_find(t->store, t->account, t->account, S("new/one/x2"), &level, &e), &e);
+    assert_int_equal(store_mailbox_delete(t->store, t->account, level, &e), ERR_NOT_FOUND);
+    assert_int_equal(store_rights(t->store, t->account, level), 0);
+    ok(store_mailbox_delete(t->store, t->account, find(t, "new/one/x2/y").id, &e), &e);
+    assert_int_equal(store_level_find(t->store, t->account, t->account, S("new/one/x2"), &level, &e), ERR_NOT_FOUND);
+    assert_sound(t);
     /* a new one of the old name is another */
     assert_int_equal(make(t, "new/one/x2"), 0);
     assert_true(find(t, "new/one/x2").uid_validity > x.uid_validity);

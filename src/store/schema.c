@@ -147,8 +147,14 @@ static const char *const format_6[] = {
     NULL,
 };
 
+/* Mailboxes deleted from above others leave a name. */
+static const char *const format_7[] = {
+    "ALTER TABLE mailbox ADD COLUMN level INT DEFAULT 0", /* 1: no mailbox, only a level above mailboxes */
+    NULL,
+};
+
 const struct migration schema_migrations[SCHEMA_VERSION] = {
-    {1, format_1}, {2, format_2}, {3, format_3}, {4, format_4}, {5, format_5}, {6, format_6}};
+    {1, format_1}, {2, format_2}, {3, format_3}, {4, format_4}, {5, format_5}, {6, format_6}, {7, format_7}};
 
 /* ---- the engines' words ---- */
 

@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "store/db.h"
 
-enum { SCHEMA_VERSION = 6 };
+enum { SCHEMA_VERSION = 7 };
 
 enum schema_engine { SCHEMA_SQLITE, SCHEMA_POSTGRESQL };
 

@@ -9,7 +9,7 @@
 
 /* A mailbox as mailboxes_read.c reads it. */
 #define TREE_COLUMNS \
-    "id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, octets "
+    "id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, octets"
 
 const char *const sql_text[SQL_ALL] = {
     [SQL_SETTING] = "SELECT value FROM setting WHERE name = $1",
@@ -120,24 +120,25 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_MAILBOX_FIND] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND name = $3 AND deleted_at = 0",
     [SQL_MAILBOX_LOAD] =
         "SELECT account, uid_next, highest_modseq, messages, unseen, octets, deleted, recent_uid, uid_validity, tail "
-        "FROM mailbox WHERE id = $1 AND deleted_at = 0",
+        "FROM mailbox WHERE id = $1 AND deleted_at = 0 AND level = 0",
     [SQL_MAILBOX_SAVE] =
         "UPDATE mailbox SET uid_next = $1, highest_modseq = $2, messages = $3, unseen = $4, octets = $5, "
         "deleted = $6, recent_uid = $7, tail = $8 WHERE id = $9",
     [SQL_MAILBOXES_REMOVE] = "UPDATE mailbox SET deleted_at = $1 WHERE account = $2 AND deleted_at = 0",
     [SQL_MAILBOXES] =
         "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
-        "FROM mailbox WHERE account = $1 AND deleted_at = 0 ORDER BY id",
+        "FROM mailbox WHERE account = $1 AND deleted_at = 0 AND level = 0 ORDER BY id",
     [SQL_MAILBOX_BY_USE] =
         "SELECT id, account, parent, name, purpose, uid_validity, uid_next, highest_modseq, messages, unseen, octets "
         "FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
     [SQL_MAILBOX_TAIL] = "SELECT uid_next, tail FROM mailbox WHERE id = $1 AND deleted_at = 0",
-    [SQL_MAILBOX_OWNER] = "SELECT account FROM mailbox WHERE id = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_OWNER] = "SELECT account FROM mailbox WHERE id = $1 AND deleted_at = 0 AND level = 0",
     [SQL_ACL_RIGHTS] = "SELECT rights FROM acl WHERE mailbox = $1 AND principal IN ($2, $3)",
     [SQL_PRINCIPAL_IS_ACTIVE] = "SELECT 1 FROM principal WHERE id = $1 AND disabled = 0 AND removed_at = 0",
 
     /* the tree */
-    [SQL_MAILBOX_ROW] = "SELECT account, parent, name, purpose, uid_next, deleted_at FROM mailbox WHERE id = $1",
+    [SQL_MAILBOX_ROW] =
+        "SELECT account, parent, name, purpose, uid_next, deleted_at, level FROM mailbox WHERE id = $1",
     [SQL_MAILBOXES_COUNT] = "SELECT COUNT(*) FROM mailbox WHERE account = $1 AND deleted_at = 0",
     [SQL_MAILBOX_ID_BY_USE] =
         "SELECT id FROM mailbox WHERE account = $1 AND purpose = $2 AND deleted_at = 0 ORDER BY id LIMIT 1",
@@ -146,10 +147,12 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_MAILBOX_MARK_DELETED] = "UPDATE mailbox SET deleted_at = $1 WHERE id = $2",
     [SQL_MAILBOX_HAS_CHILD] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND deleted_at = 0 LIMIT 1",
     [SQL_MAILBOX_CHILDREN] = "SELECT id FROM mailbox WHERE account = $1 AND parent = $2 AND deleted_at = 0",
+    [SQL_MAILBOX_SET_LEVEL] = "UPDATE mailbox SET level = $1 WHERE id = $2",
+    [SQL_MAILBOX_ADOPT] = "UPDATE mailbox SET parent = $1 WHERE account = $2 AND parent = $3 AND deleted_at = 0",
     [SQL_MAILBOX_RENAME] = "UPDATE mailbox SET parent = $1, name = $2 WHERE id = $3",
     [SQL_MAILBOX_SET_USE] = "UPDATE mailbox SET purpose = $1 WHERE id = $2",
-    [SQL_MAILBOX_TREE] = "SELECT " TREE_COLUMNS "FROM mailbox WHERE account = $1 AND deleted_at = 0",
-    [SQL_MAILBOX_ONE] = "SELECT " TREE_COLUMNS "FROM mailbox WHERE id = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_TREE] = "SELECT " TREE_COLUMNS ", level FROM mailbox WHERE account = $1 AND deleted_at = 0",
+    [SQL_MAILBOX_ONE] = "SELECT " TREE_COLUMNS " FROM mailbox WHERE id = $1 AND deleted_at = 0 AND level = 0",
     [SQL_MAILBOXES_DELETED] = "SELECT id, deleted_at, uid_next, tail FROM mailbox "
                               "WHERE account = $1 AND deleted_at >= $2 ORDER BY deleted_at DESC",
     [SQL_MAILBOX_TAILS] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 AND deleted_at = 0",

@@ -61,7 +61,8 @@ int tree_row(struct db *db, struct arena *a, int64_t id, struct tree_row *out, s
                              .name = arena_str(a, q_get(&q, 2)),
                              .use = (enum special_use)q_get_int(&q, 3),
                              .uid_next = (uint64_t)q_get_int(&q, 4),
-                             .deleted_at = q_get_int(&q, 5)};
+                             .deleted_at = q_get_int(&q, 5),
+                             .level = q_get_int(&q, 6) != 0};
     q_end(&q);
     return 0;
 }
@@ -100,7 +101,9 @@ int tree_may_not_create(struct error *e)
 int tree_may_create(struct store *s, int64_t who, int64_t account, int64_t parent, struct error *e)
 {
     struct error why = {0};
-    int r = parent ? access_check(s->writer.db, who, parent, RIGHT_CREATE, NULL, &why) /* RFC 4314 §4 */
+    int r = tree_nearest(s->writer.db, s->writer.arena, parent, &parent, &why);
+    if (!r)
+        r = parent ? access_check(s->writer.db, who, parent, RIGHT_CREATE, NULL, &why) /* RFC 4314 §4 */
                    : access_is_active(s->writer.db, who, &why);
     if (parent && r == 0) return 0;
     if (!parent && r > 0 && (who == account || who == PRINCIPAL_ADMIN)) return 0;
@@ -121,8 +124,19 @@ static int check_limit(struct store *s, int64_t account, size_t more, struct err
     return 0;
 }
 
-static int insert(struct store *s, int64_t id, int64_t account, int64_t parent, struct str name, enum special_use use,
-                  struct error *e)
+int tree_nearest(struct db *db, struct arena *a, int64_t id, int64_t *out, struct error *e)
+{
+    for (*out = id; *out;) {
+        struct tree_row row;
+        int r = tree_row(db, a, *out, &row, e);
+        if (r || !row.level) return r;
+        *out = row.parent;
+    }
+    return 0;
+}
+
+int tree_insert(struct store *s, int64_t id, int64_t account, int64_t parent, struct str name, enum special_use use,
+                struct error *e)
 {
     struct account_row *a;
     int r = rows_account(s, account, &a, e);
@@ -138,12 +152,76 @@ static int insert(struct store *s, int64_t id, int64_t account, int64_t parent, 
     q_int(&q, (int64_t)modseq);
     q_int(&q, (int64_t)modseq);
     q_bytes(&q, S(""));
-    r = q_run(&q, e);
+    return q_run(&q, e);
+}
+
+static int inherit(struct store *s, int64_t id, int64_t parent, struct error *e) /* RFC 4314 §4, CREATE */
+{
+    int r = tree_nearest(s->writer.db, s->writer.arena, parent, &parent, e);
     if (r || !parent) return r;
-    q = db_query(s->writer.db, SQL_ACL_INHERIT); /* RFC 4314 §4, CREATE */
+    struct query q = db_query(s->writer.db, SQL_ACL_INHERIT);
     q_int(&q, id);
     q_int(&q, parent);
     return q_run(&q, e);
+}
+
+int tree_raise(struct store *s, const struct tree_row *level, enum special_use use, struct error *e)
+{
+    static const enum sql set[] = {SQL_MAILBOX_SET_LEVEL, SQL_MAILBOX_SET_USE};
+    const int64_t to[] = {0, use};
+    int r = 0;
+    for (size_t i = 0; !r && i < 2; i++) {
+        struct query q = db_query(s->writer.db, set[i]);
+        q_int(&q, to[i]);
+        q_int(&q, level->id);
+        r = q_run(&q, e);
+    }
+    if (!r) r = inherit(s, level->id, level->parent, e);
+    if (!r) rows_news(s, level->account, level->id, NEWS_MADE);
+    return r;
+}
+
+/* Tombstones of one name have different times, the same clock or not. */
+int tree_bury(struct store *s, const struct tree_row *row, struct error *e)
+{
+    int64_t last = 0, now = clock_utc(s->world);
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_LAST_DELETED);
+    q_int(&q, row->account);
+    q_int(&q, row->parent);
+    q_text(&q, row->name);
+    int r = q_one_int(&q, &last, e);
+    if (r) return r;
+    q = db_query(s->writer.db, SQL_MAILBOX_MARK_DELETED);
+    q_int(&q, now > last ? now : last + 1);
+    q_int(&q, row->id);
+    return q_run(&q, e);
+}
+
+int tree_has_child(struct store *s, int64_t account, int64_t id, bool *out, struct error *e)
+{
+    int64_t child;
+    struct query q = db_query(s->writer.db, SQL_MAILBOX_HAS_CHILD);
+    q_int(&q, account);
+    q_int(&q, id);
+    int r = q_one_int(&q, &child, e);
+    *out = r == 0;
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* What lay below may be a tombstone still, which has its path from it. */
+int tree_prune(struct store *s, int64_t account, int64_t id, struct error *e)
+{
+    while (id) {
+        struct tree_row row;
+        bool has_child = false;
+        int r = tree_row(s->writer.db, s->writer.arena, id, &row, e);
+        if (!r && row.level) r = tree_has_child(s, account, id, &has_child, e);
+        if (r || !row.level || row.deleted_at || has_child) return r;
+        r = tree_bury(s, &row, e);
+        if (r) return r;
+        id = row.parent;
+    }
+    return 0;
 }
 
 int tree_make(struct store *s, int64_t account, const struct levels *path, size_t found, int64_t parent,
@@ -152,7 +230,8 @@ int tree_make(struct store *s, int64_t account, const struct levels *path, size_
     int r = check_limit(s, account, path->n - found, e);
     for (size_t i = found; !r && i < path->n; i++) {
         *id = store_new_id(s);
-        r = insert(s, *id, account, parent, path->v[i], i + 1 == path->n ? use : USE_NONE, e);
+        r = tree_insert(s, *id, account, parent, path->v[i], i + 1 == path->n ? use : USE_NONE, e);
+        if (!r) r = inherit(s, *id, parent, e);
         if (!r) rows_news(s, account, *id, NEWS_MADE);
         parent = *id;
     }

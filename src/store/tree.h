@@ -22,6 +22,7 @@ struct tree_row {
     struct str name;
     enum special_use use;
     uint64_t uid_next;
+    bool level; /* no mailbox: the name of one that was deleted from above others (RFC 9051 §6.3.5) */
 };
 /* Of a mailbox that was deleted too; in `a`. ERR_NOT_FOUND. */
 int tree_row(struct db *db, struct arena *a, int64_t id, struct tree_row *out, struct error *e);
@@ -32,6 +33,19 @@ int tree_path(struct db *db, struct arena *a, int64_t id, struct str *out, struc
 /* In the lane: may `who` make something below `parent` (0: at the account's root)? */
 int tree_may_create(struct store *s, int64_t who, int64_t account, int64_t parent, struct error *e);
 int tree_may_not_create(struct error *e); /* ERR_DENIED, in the words of that */
+/* In the lane. A mailbox or a level in the rows alone: below `parent`, with nothing in it and nobody's rights. */
+int tree_insert(struct store *s, int64_t id, int64_t account, int64_t parent, struct str name, enum special_use use,
+                struct error *e);
+/* In the lane: a level becomes the mailbox of its name; it has the rights of what is above it, as a new one has. */
+int tree_raise(struct store *s, const struct tree_row *level, enum special_use use, struct error *e);
+/* What is above `id`, itself included, and no mere level: 0, the account's root, if there is none. */
+int tree_nearest(struct db *db, struct arena *a, int64_t id, int64_t *out, struct error *e);
+/* In the lane: of the mailbox or level and those above it, the levels without anything below them go. */
+int tree_prune(struct store *s, int64_t account, int64_t id, struct error *e);
+/* In the lane: a tombstone of the row. */
+int tree_bury(struct store *s, const struct tree_row *row, struct error *e);
+/* In the lane: does anything lie below it? */
+int tree_has_child(struct store *s, int64_t account, int64_t id, bool *out, struct error *e);
 /* In the lane: makes the levels from `found` on, below `parent`; *id is the last one. Limits are checked. */
 int tree_make(struct store *s, int64_t account, const struct levels *path, size_t found, int64_t parent,
               enum special_use use, int64_t *id, struct error *e);

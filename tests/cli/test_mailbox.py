@@ -32,6 +32,13 @@ def test_mailboxes(office):
     assert not boxes(office)["Sent"]["subscribed"]
     office.penny("mailbox", "delete", A, "Job/2026/Größe")
     assert "Job/2026/Größe" not in boxes(office)
+    office.penny("mailbox", "create", A, "Job/2026/x")
+    assert office.penny("mailbox", "delete", A, "Job").stdout == "deleted, with 0 letters\n"
+    assert "Job" not in boxes(office) and office.penny("mailbox", "show", A, "Job", check=False).returncode == 67
+    office.penny("mailbox", "rename", A, "Job", "Task")
+    assert {"Task/2026", "Task/2026/x"} <= set(boxes(office))
+    office.penny("mailbox", "create", A, "Task")
+    office.penny("mailbox", "rename", A, "Task", "Job")
     assert json.loads(office.penny("mailbox", "show", A, "Drafts", "--json").stdout)["use"] == "drafts"
     for words, code in ((("delete", A, "INBOX"), 77), (("show", A, "None"), 67), (("list", "nobody@example.org"), 67), (("create", A, "a//b"), 65),
                         (("create", A, "x", "--use", "spam"), 65), (("rename", A, "Job", "Job/x"), 69), (("undelete", A, "--since", "soon"), 65)):

@@ -28,7 +28,7 @@ static bool is_wanted(const struct listing *li, const struct imap_list_name *it)
     unsigned select = li->l->select;
     if (select & IMAP_SELECT_SUBSCRIBED && !it->subscribed) return false;
     if (select & IMAP_SELECT_SPECIAL_USE && use_of(li->s, it).n == 0) return false;
-    return it->mailbox || select & IMAP_SELECT_SUBSCRIBED;
+    return it->mailbox || it->left || select & IMAP_SELECT_SUBSCRIBED; /* RFC 9051 §6.3.5, its example */
 }
 
 /* By any pattern. A level without a mailbox is meant by "%" at the end, or by its very name. */

@@ -40,12 +40,16 @@ static FIBER int add_account(struct gathering *g, int64_t account, struct error 
     struct imap_session *s = g->s;
     struct mailbox *v;
     size_t n;
-    int r = store_mailbox_tree(s->service->store, s->cmd, s->who.account, account, &v, &n, e);
+    int r = store_mailbox_names(s->service->store, s->cmd, s->who.account, account, &v, &n, e);
     struct str root = n && !r && account != s->who.account ? imap_name_of(s, account, S("")) : S("");
     for (size_t i = 0; !r && i < n; i++) {
         struct str name = v[i].path;
         if (root.n) name = arena_printf(s->cmd, "%.*s/%.*s", STR_FMT(root), STR_FMT(v[i].path));
         struct imap_list_name *it = name_of(g, name);
+        if (v[i].is_level) {
+            it->left = true;
+            continue;
+        }
         it->mailbox = &v[i];
         for (struct imap_list_name *up = it->above; up && !up->has_children; up = up->above) up->has_children = true;
         if (i % 256 == 255) fiber_yield_if_long();

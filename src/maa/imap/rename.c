@@ -11,6 +11,18 @@ static FIBER void tell_canonical(struct imap_session *s, const struct imap_comma
     if (!str_eq(was, c->rename.from) || !str_eq(name, c->rename.to)) imap_tell_name(s, S(""), name, c->rename.from);
 }
 
+/* A mailbox, or a name that is left of one. */
+static FIBER bool find(struct imap_session *s, struct str written, struct str *name, struct mailbox *m,
+                       struct imap_done *refusal)
+{
+    struct imap_place place;
+    if (imap_find_for(s, written, RIGHT_REMOVE, name, m, refusal)) return true;
+    if (imap_name(s, written, name) || imap_place(s, *name, &place, NULL)) return false;
+    *m = (struct mailbox){.account = place.account, .path = place.path};
+    return place.path.n &&
+           !store_level_find(s->service->store, s->who.account, place.account, place.path, &m->id, NULL);
+}
+
 FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_command *c)
 {
     struct mailbox m;
@@ -18,7 +30,7 @@ FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_
     struct imap_place place;
     struct imap_done refusal;
     struct error why = {0};
-    if (!imap_find_for(s, c->rename.from, RIGHT_REMOVE, &from, &m, &refusal)) return refusal;
+    if (!find(s, c->rename.from, &from, &m, &refusal)) return refusal;
     if (imap_name(s, c->rename.to, &to)) return imap_no(S("CANNOT"), S("that is no name for a mailbox"));
     int e = imap_place(s, to, &place, &why);
     if (!e && place.account != m.account) return imap_no(S("CANNOT"), S("a mailbox stays with its owner"));

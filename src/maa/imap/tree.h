@@ -46,6 +46,7 @@ struct imap_list_name {
     struct str name;
     const struct mailbox *mailbox;  /* NULL: there is none of this name, or we may not see it */
     struct imap_list_name *above;   /* NULL at the root */
+    bool left;                      /* there was one, and has children still */
     bool subscribed;
     bool has_children;              /* mailboxes below it that we may see */
     /* while they are selected: */

@@ -143,7 +143,6 @@ static FIBER void changing(struct imap_test *t)
     imap_ask(c, "delete Drafts");
     imap_ask(c, "create Entw&APw-rfe (use (\\Drafts))");
     ask(c, "list (special-use) \"\" E%", "* LIST (\\HasNoChildren \\Drafts) \"/\" Entw&APw-rfe\r\n");
-    imap_ask_for(c, "delete x", "NO [HASCHILDREN]*");
     imap_ask_for(c, "delete inbox", "NO [CANNOT]*");
     imap_ask_for(c, "delete none", "NO [NONEXISTENT]*");
     imap_ask_for(c, "rename x x/y/z", "NO [CANNOT]*");
@@ -192,6 +191,96 @@ static void test_changing(void **state)
 {
     (void)state;
     imap_twice(changing);
+}
+
+/* RFC 9051 §6.3.5: a mailbox goes and its name stays above others. */
+static FIBER void names_left(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    forget_the_first(c);
+    ask_all(c, ALL("create x/y/z", "create x/w", "append x {4+}\r\na: b", "append x/y {4+}\r\nc: d", "delete x"));
+    ask(c, "list \"\" *",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\Noselect \\HasChildren) \"/\" x\r\n"
+        "* LIST (\\HasNoChildren) \"/\" x/w\r\n* LIST (\\HasChildren) \"/\" x/y\r\n"
+        "* LIST (\\HasNoChildren) \"/\" x/y/z\r\n");
+    ask(c, "list \"\" % return (status (messages))",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 0)\r\n"
+        "* LIST (\\NonExistent \\HasChildren) \"/\" x\r\n");
+    static const char *const none[] = {"select x",       "examine x", "status x (messages)", "delete x",
+                                       "setacl x ann l", "getacl x",  "myrights x",
+                                       "setmetadata x (/private/comment b)"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) imap_ask_for(c, none[i], "NO [NONEXISTENT]*");
+    imap_ask_for(c, "append x {4+}\r\na: b", "NO [TRYCREATE]*");
+    imap_ask(c, "select x/y");
+    imap_ask_for(c, "copy 1 x", "NO [TRYCREATE]*");
+    imap_ask(c, "unselect");
+    /* made anew it is another one */
+    imap_ask_for(c, "create x", "OK [MAILBOXID *]*");
+    ask(c, "status x (messages uidnext)", "* STATUS x (MESSAGES 0 UIDNEXT 1)\r\n");
+    ask_all(c, ALL("append x {4+}\r\na: b", "delete x", "create x (use (\\Sent))"));
+    ask(c, "list (special-use) \"\" *", "* LIST (\\HasChildren \\Sent) \"/\" x\r\n");
+    imap_ask_for(c, "create x", "NO [ALREADYEXISTS]*");
+    /* the name moves, with what lies below it; and goes with the last of that */
+    ask_all(c, ALL("delete x", "delete x/y", "rename x a/b"));
+    ask(c, "list \"\" *",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\HasChildren) \"/\" a\r\n"
+        "* LIST (\\Noselect \\HasChildren) \"/\" a/b\r\n* LIST (\\HasNoChildren) \"/\" a/b/w\r\n"
+        "* LIST (\\Noselect \\HasChildren) \"/\" a/b/y\r\n* LIST (\\HasNoChildren) \"/\" a/b/y/z\r\n");
+    imap_ask_for(c, "rename a/b a/b/y", "NO [ALREADYEXISTS]*");
+    imap_ask_for(c, "rename a a/b", "NO [ALREADYEXISTS]*");
+    imap_ask_for(c, "rename a/b a/b/n", "NO [CANNOT]*");
+    imap_ask(c, "rename a/b/w a/b"); /* takes the name of the level it lies below */
+    ask(c, "list \"\" a*",
+        "* LIST (\\HasChildren) \"/\" a\r\n* LIST (\\HasChildren) \"/\" a/b\r\n"
+        "* LIST (\\Noselect \\HasChildren) \"/\" a/b/y\r\n* LIST (\\HasNoChildren) \"/\" a/b/y/z\r\n");
+    ask_all(c, ALL("delete a/b", "delete a", "delete a/b/y/z"));
+    ask(c, "list \"\" *", "* LIST (\\HasNoChildren) \"/\" INBOX\r\n");
+    /* all of it can be brought back */
+    struct lost_letter *v;
+    size_t n;
+    struct error e = {0};
+    ok(store_lost(t->t.store, c->arena, t->bob, 0, 0, 10, &v, &n, &e), &e);
+    assert_int_equal(n, 3);
+    assert_true(str_eq(v[0].path, S("a/b/y"))); /* it lay below what was renamed */
+    assert_true(str_eq(v[1].path, S("x")) && str_eq(v[2].path, S("x")));
+    /* INBOX's letters go to a mailbox of such a name */
+    ask_all(c, ALL("append inbox {4+}\r\na: b", "create x/y", "delete x", "rename inbox x"));
+    ask(c, "status x (messages)", "* STATUS x (MESSAGES 1)\r\n");
+    imap_bye(c);
+}
+static void test_names_left(void **state)
+{
+    (void)state;
+    imap_twice(names_left);
+}
+
+/* RFC 4314 §4: a name that is left is its owner's; below it counts what is above it. */
+static FIBER void names_left_to_others(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+#define AT "Shared/bob@example.org/"
+    ask_all(c, ALL("create top/x/y", "setacl top ann lrk", "setacl top/x ann lrkx", "setacl top/x/y ann lrx"));
+    imap_ask(ann, "delete " AT "top/x");
+    imap_ask_for(ann, "delete " AT "top/x", "NO [NONEXISTENT]*");
+    imap_ask_for(ann, "rename " AT "top/x " AT "top/n", "NO [NONEXISTENT]*");
+    imap_ask(ann, "list \"\" " AT "top/%");
+    imap_heard(ann, "* LIST (\\Noselect \\HasChildren) \"/\" " AT "top/x");
+    imap_ask_for(c, "setacl top/x ann lr", "NO [NONEXISTENT]*");
+    imap_ask(ann, "create " AT "top/x/n"); /* by 'k' of top, and with its access list */
+    ask(c, "getacl top/x/n", "* ACL top/x/n bob@example.org lrswipkxteacd ann@example.org lrkc\r\n");
+    imap_ask(c, "setacl top ann lr");
+    imap_ask_for(ann, "create " AT "top/x/m", "NO [NOPERM]*");
+    imap_ask_for(ann, "create " AT "top/x", "NO [NOPERM]*");
+    imap_ask(c, "setacl top ann lrk");
+    imap_ask(ann, "create " AT "top/x");
+    ask(c, "getacl top/x", "* ACL top/x bob@example.org lrswipkxteacd ann@example.org lrkc\r\n");
+    imap_bye(ann);
+    imap_bye(c);
+}
+static void test_names_left_to_others(void **state)
+{
+    (void)state;
+    imap_twice(names_left_to_others);
 }
 
 /* ---- others' ---- */
@@ -399,8 +488,10 @@ static void test_annotations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recursive_match), cmocka_unit_test(test_returns), cmocka_unit_test(test_changing),
-        cmocka_unit_test(test_sharing),         cmocka_unit_test(test_quotas),  cmocka_unit_test(test_annotations),
+        cmocka_unit_test(test_recursive_match), cmocka_unit_test(test_returns),
+        cmocka_unit_test(test_names_left),      cmocka_unit_test(test_names_left_to_others),
+        cmocka_unit_test(test_changing),        cmocka_unit_test(test_sharing),
+        cmocka_unit_test(test_quotas),          cmocka_unit_test(test_annotations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
