@@ -1,5 +1,6 @@
 /* Collecting what nobody needs any more, in the simulated world: the disk shrinks, what is left reads back byte for
  * byte, a power cut or a full disk at any operation loses nothing, readers are not disturbed. */
+#include "store/entries.h"
 #include "store/testing.h"
 
 enum { LETTERS = 48, SIZE = 4000, LARGE = 300 << 10 };
@@ -257,6 +258,42 @@ static FIBER void kept(void *arg)
     assert_int_equal(rows_of(p, "SELECT COUNT(*) FROM email"), 12);
 }
 
+/* Who sorts his letters and deletes none leaves tombstones too: they count, and go. */
+static FIBER void moved(void *arg)
+{
+    struct plan *p = arg;
+    struct error e = {0};
+    struct mailbox_info junk;
+    ok(store_mailbox_by_use(p->t.store, p->t.arena, p->t.account, USE_JUNK, &junk, &e), &e);
+    int64_t before = p->t.store->writer.collect.garbage;
+    for (uid u = 1; u <= LETTERS; u++) {
+        struct uid_range one = {u, u};
+        struct uid_set set = {&one, 1, 1};
+        struct copying c = {
+            .who = p->t.account, .from = p->t.inbox, .to = junk.id, .uids = &set, .move = true};
+        ok(store_copy(p->t.store, p->t.arena, &c, &e), &e);
+    }
+    assert_int_equal(rows_of(p, "SELECT COUNT(*) FROM tombstone"), LETTERS);
+    assert_true(p->t.store->writer.collect.garbage - before >= LETTERS * 100);
+    collect_well(p);
+    assert_int_equal(rows_of(p, "SELECT COUNT(*) FROM tombstone"), 0);
+    assert_int_equal(rows_of(p, "SELECT COUNT(*) FROM email"), LETTERS);
+}
+
+static void run_moved(struct sim *sim, void *arg)
+{
+    (void)arg;
+    struct plan *p = begin(sim);
+    testing_run(&p->t, moved, p);
+    end(p);
+}
+
+static void test_moved(void **state)
+{
+    (void)state;
+    sim_twice(9, run_moved, NULL);
+}
+
 static void run_kept(struct sim *sim, void *arg)
 {
     (void)arg;
@@ -484,7 +521,7 @@ int main(void)
         cmocka_unit_test(test_shrinks),   cmocka_unit_test(test_all_gone),      cmocka_unit_test(test_removed_account),
         cmocka_unit_test(test_kept),      cmocka_unit_test(test_readers),       cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_power_cut), cmocka_unit_test(test_no_space_once), cmocka_unit_test(test_io_error),
-        cmocka_unit_test(test_by_itself), cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_by_itself), cmocka_unit_test(test_waiting),      cmocka_unit_test(test_moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 enum {
     PIECE_CHUNKS = 128, /* of one job: long work comes in pieces and lets acceptances pass */
     TOMBSTONE_OF_ENTRIES = 1, /* tombstone.kind */
+    TOMBSTONE_ROW = 100, /* bytes such a row takes besides what is packed in it, with its index */
 };
 
 /* Going through a set in ascending order, for as long as what is asked for ascends. */

@@ -98,6 +98,7 @@ static int put_tombstone(struct store *s, struct burial *b, struct error *e)
     q_int(&q, clock_utc(s->world));
     q_int(&q, b->kept);
     q_bytes(&q, str_of(b->packed, b->n));
+    s->writer.collect.garbage += TOMBSTONE_ROW + (int64_t)b->n; /* also where nothing but MOVE ever makes any */
     b->n = 0;
     return q_run(&q, e);
 }

@@ -174,15 +174,16 @@ static void read_bodies(struct fetching *f)
 static int find_again(struct fetching *f, struct db *db, struct error *e)
 {
     size_t n = f->n;
+    bool begun = false;
     f->n = 0;
-    int r = 0;
     for (size_t i = 0; i < n; i++) {
         size_t number = f->v[i].number;
         int64_t most = f->v[i].most;
         struct letter_read *l = &f->reading->page->v[number];
         if (l->error != ERR_NOT_FOUND) continue;
-        if (f->n == 0) r = db_begin(db, e);
+        int r = begun ? 0 : db_begin(db, e);
         if (r) return r;
+        begun = true;
         l->error = 0;
         r = read_row(f->reading, db, l, e);
         if (r) return r;

@@ -34,11 +34,17 @@ static int read_mailboxes(struct store *s, struct db *db, void *arg, struct erro
     if (re->use >= 0) q_int(&q, re->use);
     int r;
     while ((r = q_row(&q, e)) > 0) {
-        struct mailbox_info m = {.id = q_get_int(&q, 0), .account = q_get_int(&q, 1), .parent = q_get_int(&q, 2),
-                                 .name = arena_str(re->arena, q_get(&q, 3)), .use = (enum special_use)q_get_int(&q, 4),
-                                 .uid_validity = (uint32_t)q_get_int(&q, 5), .uid_next = (uid)q_get_int(&q, 6),
-                                 .highest_modseq = (uint64_t)q_get_int(&q, 7), .messages = q_get_int(&q, 8),
-                                 .unseen = q_get_int(&q, 9), .bytes = q_get_int(&q, 10)};
+        struct mailbox_info m = {.id = q_get_int(&q, 0),
+                                 .account = q_get_int(&q, 1),
+                                 .parent = q_get_int(&q, 2),
+                                 .name = arena_str(re->arena, q_get(&q, 3)),
+                                 .use = (enum special_use)q_get_int(&q, 4),
+                                 .uid_validity = (uint32_t)q_get_int(&q, 5),
+                                 .uid_next = q_get_int(&q, 6) > UINT32_MAX ? UINT32_MAX : (uid)q_get_int(&q, 6),
+                                 .highest_modseq = (uint64_t)q_get_int(&q, 7),
+                                 .messages = q_get_int(&q, 8),
+                                 .unseen = q_get_int(&q, 9),
+                                 .bytes = q_get_int(&q, 10)};
         buf_add(&re->rows, str_of(&m, sizeof m));
     }
     return r;

@@ -46,7 +46,7 @@ static struct mailbox mailbox_of(struct query *q, struct arena *a)
                             .path = arena_str(a, q_get(q, 3)),
                             .use = (enum special_use)q_get_int(q, 4),
                             .uid_validity = (uint32_t)q_get_int(q, 5),
-                            .uid_next = (uid)q_get_int(q, 6),
+                            .uid_next = q_get_int(q, 6) > UINT32_MAX ? UINT32_MAX : (uid)q_get_int(q, 6),
                             .highest_modseq = (uint64_t)q_get_int(q, 7),
                             .messages = q_get_int(q, 8),
                             .unseen = q_get_int(q, 9),

@@ -254,12 +254,49 @@ static FIBER void subscriptions(void *arg)
     assert_int_equal(store_subscribe(t->store, t->account, S(""), true, &e), ERR_SYNTAX);
     assert_int_equal(store_subscribe(t->store, t->account, S("\xff"), true, &e), ERR_SYNTAX);
     assert_int_equal(store_subscribe(t->store, 99, S("x"), true, &e), ERR_NOT_FOUND);
+    /* at the limit nothing more is taken, but what is there already may be said again */
+    struct str fill = arena_printf(t->arena,
+                                   "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+                                   "INSERT INTO subscription (account, name) SELECT %lld, 'm' || i FROM n",
+                                   LIMIT_SUBSCRIPTIONS - 3, (long long)t->account);
+    ok(db_exec(t->store->writer.db, arena_cstr(t->arena, fill), &e), &e);
+    ok(store_subscribe(t->store, t->account, S("not/there"), true, &e), &e);
+    assert_int_equal(store_subscribe(t->store, t->account, S("one more"), true, &e), ERR_CONFLICT);
+    ok(store_subscribe(t->store, t->account, S("m1"), false, &e), &e);
+    ok(store_subscribe(t->store, t->account, S("one more"), true, &e), &e);
+}
+
+/* RFC 9051 §2.3.1.1: UIDs end. What is there can be read still, and UIDNEXT is a number of 32 bits. */
+static FIBER void last_uids(void *arg)
+{
+    struct testing *t = arg;
+    struct error e = {0};
+    struct mailbox_info *v;
+    size_t n;
+    testing_account(t);
+    ok(db_exec(t->store->writer.db, "UPDATE mailbox SET uid_next = 4294967296 WHERE name = 'Trash'", &e), &e);
+    assert_int_equal(find(t, "Trash").uid_next, UINT32_MAX);
+    ok(store_mailboxes(t->store, t->arena, t->account, &v, &n, &e), &e);
+    for (size_t i = 0; i < n; i++)
+        if (v[i].use == USE_TRASH) assert_int_equal(v[i].uid_next, UINT32_MAX);
+    struct uid_range one = {1, 1};
+    struct uid_set uids = {&one, 1, 1};
+    ok(store_mailbox_make(t->store, t->account, t->account, S("x"), USE_NONE, NULL, &e), &e);
+    struct arena *a = arena_new(NULL, 0);
+    struct letter_out l;
+    ok(letter_fill(t, a, &l, S("Subject: x\r\n\r\n"), 0, &e), &e);
+    ok(store_accept(t->store, &l.a, &e), &e);
+    struct copying c = {.who = t->account, .from = t->inbox, .to = find(t, "Trash").id, .uids = &uids, .move = true};
+    assert_int_equal(store_copy(t->store, a, &c, &e), ERR_CONFLICT);
+    assert_int_equal(find(t, "INBOX").messages, 1); /* it is where it was */
+    arena_free(a);
 }
 
 static void test_subscriptions(void **state)
 {
     (void)state;
     twice(subscriptions);
+    twice(last_uids);
 }
 
 /* ---- annotations ---- */

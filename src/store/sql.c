@@ -322,7 +322,8 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_COLLECT_ACCOUNT] =
         "SELECT id FROM principal WHERE kind = 1 AND removed_at <> 0 AND removed_at <= $1 AND inbox <> 0 "
         "ORDER BY removed_at, id LIMIT 1",
-    [SQL_COLLECT_MAILBOX] = "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY id LIMIT 1",
+    [SQL_COLLECT_MAILBOX] =
+        "SELECT id, uid_next, tail FROM mailbox WHERE account = $1 ORDER BY parent, name, deleted_at LIMIT 1",
     [SQL_COLLECT_DELETED] =
         "SELECT id, uid_next, tail, account, messages, octets FROM mailbox WHERE deleted_at <> 0 AND deleted_at <= $1 "
         "ORDER BY deleted_at, id LIMIT 1",

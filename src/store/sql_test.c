@@ -180,7 +180,7 @@ static void test_plans(void **state)
     /* they sort what there is of one account, mailbox or principal */
     static const enum sql sorting[] = {
         SQL_MAILBOXES, SQL_MAILBOX_BY_USE, SQL_MAILBOX_ID_BY_USE, SQL_MAILBOXES_DELETED, SQL_ACLS_OF_PRINCIPAL,
-        SQL_METADATA, SQL_TOMBSTONES_BACK, SQL_VANISHED, SQL_COLLECT_MAILBOX, SQL_CHECK_MAILBOXES,
+        SQL_METADATA, SQL_TOMBSTONES_BACK, SQL_VANISHED, SQL_CHECK_MAILBOXES,
         SQL_CHECK_TOMBSTONES};
     sqlite3 *db;
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);

@@ -46,7 +46,7 @@ static int check_limit(struct store *s, int64_t account, struct error *e)
     struct query q = db_query(s->writer.db, SQL_SUBSCRIPTIONS_COUNT);
     q_int(&q, account);
     int r = q_one_int(&q, &n, e);
-    if (!r && n >= LIMIT_SUBSCRIPTIONS)
+    if (!r && n > LIMIT_SUBSCRIPTIONS)
         r = error_set(e, ERR_CONFLICT, "there are at most %d subscriptions", LIMIT_SUBSCRIPTIONS);
     return r;
 }
@@ -56,14 +56,14 @@ static int run_subscribe(struct store *s, void *args, struct error *e)
     const struct subscribing *b = args;
     struct account_row *a;
     int r = rows_account(s, b->account, &a, e);
-    if (!r && b->on) r = check_limit(s, b->account, e);
     if (r) return r;
     struct query q = db_query(s->writer.db, b->on ? SQL_SUBSCRIPTION_PUT : SQL_SUBSCRIPTION_DELETE);
     q_int(&q, b->account);
     q_text(&q, b->name);
     r = q_run(&q, e);
-    if (!r && q_changed(&q) > 0) rows_news(s, b->account, 0, NEWS_SUBSCRIBED);
-    return r;
+    if (r || q_changed(&q) == 0) return r; /* it was so already */
+    rows_news(s, b->account, 0, NEWS_SUBSCRIBED);
+    return b->on ? check_limit(s, b->account, e) : 0;
 }
 
 static const struct job_kind subscribe_job = {.name = "subscribe", .run = run_subscribe};
