@@ -21,7 +21,7 @@ static int take_replaced(struct store *s, const struct appending *a, struct erro
     struct mailbox_row *m;
     struct account_row *account;
     struct email_facts facts;
-    int r = entries_rows(s, a->who, a->replaced_in, RIGHT_DELETE | RIGHT_EXPUNGE, NULL, &m, &account, e);
+    int r = entries_rows(s, a->who, a->replaced_in, RIGHT_READ | RIGHT_DELETE | RIGHT_EXPUNGE, NULL, &m, &account, e);
     if (r) return r;
     struct uid_range one = {a->replaced, a->replaced};
     struct uid_set uids = {&one, 1, 1};
@@ -43,6 +43,22 @@ static int take_replaced(struct store *s, const struct appending *a, struct erro
     return r ? r : burial_end(s, b, e);
 }
 
+/* Keywords for which the mailbox has no room are left out: a letter goes without them rather than not at all. */
+static int own_flags(struct store *s, struct mailbox_row *m, const struct new_letter *l, flag_set *out, struct error *e)
+{
+    int r = 0;
+    *out = 0;
+    for (size_t i = 0; !r && i < l->n_keywords; i++) {
+        flag_set bit;
+        struct error why = {0};
+        r = keywords_bits(s, m, &l->keywords[i], 1, true, &bit, &why);
+        if (r == ERR_CONFLICT) r = 0;
+        else if (r && e) *e = why;
+        *out |= bit;
+    }
+    return r;
+}
+
 static int append_one(struct store *s, const struct append *ap, size_t i, struct mailbox_row *m, flag_set allowed,
                       struct error *e)
 {
@@ -50,7 +66,7 @@ static int append_one(struct store *s, const struct append *ap, size_t i, struct
     struct delivery *d = &ap->deliveries[i];
     flag_set own = 0;
     bool may_keep = allowed & (flag_set)1 << FLAG_FIRST_OWN;
-    int r = may_keep ? keywords_bits(s, m, l->keywords, l->n_keywords, true, &own, e) : 0;
+    int r = may_keep ? own_flags(s, m, l, &own, e) : 0;
     d->account = m->account;
     d->mailbox = m->id;
     d->flags = (l->flags | own) & allowed; /* RFC 4314 §4: the others are left out */

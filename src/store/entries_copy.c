@@ -81,9 +81,12 @@ static int gather_all(struct store *s, struct copy *c, struct copy_piece *p, str
 
 static int carry_flags(struct store *s, struct copy_piece *p, struct entry *entry, struct error *e)
 {
+    const flag_set own = ~(((flag_set)1 << FLAG_FIRST_OWN) - 1);
     if (!p->carried || p->last_from != entry->flags) {
         p->last_from = entry->flags;
-        int r = keywords_carry(s, p->from, p->to, entry->flags, &p->last_to, e);
+        /* RFC 4314 §4: who may not keep keywords there makes none either */
+        flag_set carried = p->allowed & own ? entry->flags : entry->flags & ~own;
+        int r = keywords_carry(s, p->from, p->to, carried, &p->last_to, e);
         if (r) return r;
         p->carried = true;
     }

@@ -1,6 +1,7 @@
 /* Set operations on what is in mailboxes (entries.h), in both worlds' shape: flags and keywords with rights and
  * UNCHANGEDSINCE, expunging and what is remembered of it, COPY and MOVE within an account and between accounts, APPEND
  * and REPLACE, quota. */
+#include "store/keywords.h"
 #include "store/testing.h"
 #include "store/view.h"
 
@@ -157,6 +158,16 @@ static void test_flags_by_rights(void **state)
     twice(flags_by_rights);
 }
 
+static FIBER void fill(struct testing *t, struct new_letter *l, struct body_facts *facts, const char *text)
+{
+    struct error e = {0};
+    l->body = body_begin(t->store, t->arena);
+    ok(body_write(l->body, str_c(text), &e), &e);
+    ok(body_finish(l->body, &e), &e);
+    *facts = (struct body_facts){.version = 1, .sha256 = body_sha256(l->body)};
+    l->facts = facts;
+}
+
 static FIBER void too_many_keywords(void *arg)
 {
     struct testing *t = arg;
@@ -170,6 +181,17 @@ static FIBER void too_many_keywords(void *arg)
         c = (struct flags_change){.who = t->account, .uids = &all, .how = FLAGS_ADD};
         assert_int_equal(change(t, &c, names), i < 22 ? 0 : ERR_CONFLICT);
     }
+    /* a new letter comes without what there is no room for */
+    struct error e = {0};
+    struct body_facts facts;
+    struct str wanted[] = {S("onemore"), S("kA")};
+    struct new_letter l = {.flags = FLAG_DRAFT, .keywords = wanted, .n_keywords = 2};
+    fill(t, &l, &facts, "Subject: x\r\n\r\n");
+    struct appending a = {.who = t->account, .mailbox = t->inbox, .letters = &l, .n = 1};
+    ok(store_append(t->store, &a, &e), &e);
+    size_t n;
+    const struct entry *v = entries_of(t, t->inbox, &n);
+    assert_true(n == 2 && v[1].flags == (FLAG_DRAFT | 1u << FLAG_FIRST_OWN));
     assert_sound(t);
 }
 
@@ -330,6 +352,10 @@ static FIBER void copying_to_others(void *arg)
     grant(t, w.ann_inbox, PRINCIPAL_ANYONE, "is");
     assert_int_equal(copy(t, &c), 0);
     assert_string_equal(state_of(t, w.ann_inbox), "1\\Seen 2\\Seen 3\\Seen; 3, 0 unseen, 0 deleted, next 4");
+    struct keyword_names *names; /* without 'w' none has been made there */
+    ok(keywords_load(t->store->writer.db, w.ann_inbox, &names, &e), &e);
+    assert_int_equal(keyword_bit(names, S("work")), -1);
+    keywords_unref(names);
     c.move = true;
     assert_int_equal(copy(t, &c), 0);
     assert_string_equal(state_of(t, t->inbox), "; 0, 0 unseen, 0 deleted, next 4");
@@ -380,16 +406,6 @@ static void test_copying_to_others(void **state)
 }
 
 /* ---- APPEND ---- */
-
-static FIBER void fill(struct testing *t, struct new_letter *l, struct body_facts *facts, const char *text)
-{
-    struct error e = {0};
-    l->body = body_begin(t->store, t->arena);
-    ok(body_write(l->body, str_c(text), &e), &e);
-    ok(body_finish(l->body, &e), &e);
-    *facts = (struct body_facts){.version = 1, .sha256 = body_sha256(l->body)};
-    l->facts = facts;
-}
 
 static FIBER void appending(void *arg)
 {

@@ -4,10 +4,13 @@
  * rights have changed under it. */
 #include "maa/imap/testing.h"
 
+#include "proto/imap/command.h"
+
 enum {
     L = RIGHT_LOOKUP, R = RIGHT_READ, S_ = RIGHT_SEEN, W = RIGHT_WRITE, I = RIGHT_INSERT, P = RIGHT_POST,
     K = RIGHT_CREATE, X = RIGHT_REMOVE, T = RIGHT_DELETE, E = RIGHT_EXPUNGE, A = RIGHT_ADMIN,
     FREE = RIGHTS_ALL + 1, /* needs: none */
+    NEVER = FREE << 1,     /* needs: more than there is */
 };
 #define WORK "Shared/bob@example.org/Work"
 #define OPEN "Shared/bob@example.org/Open" /* ann has all rights there but 'l' */
@@ -88,6 +91,12 @@ static FIBER void nothing_gone(struct scene *s, bool may) { (void)may, check_cou
 static FIBER void all_gone(struct scene *s, bool may) { check_count(s, may ? 0 : 2); }
 static FIBER void first_gone(struct scene *s, bool may) { check_count(s, may ? 1 : 2); }
 static FIBER void one_more(struct scene *s, bool may) { check_count(s, may ? 3 : 2); }
+static FIBER void closed_quietly(struct scene *s, bool may)
+{
+    (void)may;
+    check_count(s, 2);
+    imap_ask(s->ann, "select Own"); /* for the UNSELECT that follows */
+}
 static FIBER void closed(struct scene *s, bool may) /* CLOSE always works, and expunges where it may */
 {
     (void)may;
@@ -147,7 +156,7 @@ static FIBER void found(struct scene *s, bool may)
     (void)may;
     assert_int_equal(imap_said(s->ann, "* ESEARCH *"), !!(s->rights & R));
 }
-static FIBER void found_by_name(struct scene *s, bool may) /* of those that LIST shows */
+static FIBER void found_by_name(struct scene *s, bool may) /* of those below a name: LIST shows them */
 {
     (void)may;
     assert_int_equal(imap_said(s->ann, "* ESEARCH *"), s->rights & L && s->rights & R);
@@ -162,7 +171,11 @@ static FIBER void made(struct scene *s, bool may)
     assert_int_equal(id_of(s, "Work/new") != 0, may);
     remove_path(s, "Work/new");
 }
-static FIBER void doom(struct scene *s) { make_below(s, "Work/doomed"); }
+static FIBER void doom(struct scene *s)
+{
+    remove_path(s, "Work/doomed");
+    make_below(s, "Work/doomed");
+}
 static FIBER void doomed(struct scene *s, bool may)
 {
     assert_int_equal(id_of(s, "Work/doomed") == 0, may);
@@ -174,7 +187,11 @@ static FIBER void moved_away(struct scene *s, bool may)
     assert_int_equal(id_of(s, "Open/Work") == s->work, may);
     if (may) ok(store_mailbox_rename(s->t->t.store, s->t->bob, s->work, S("Work"), &e), &e);
 }
-static FIBER void something_to_move(struct scene *s) { make_below(s, "Open/mine"); }
+static FIBER void something_to_move(struct scene *s)
+{
+    remove_path(s, "Open/mine");
+    make_below(s, "Open/mine");
+}
 static FIBER void moved_below(struct scene *s, bool may)
 {
     assert_int_equal(id_of(s, "Work/mine") != 0, may);
@@ -224,6 +241,105 @@ static FIBER void own_copied(struct scene *s, bool may)
     imap_ask(s->ann, "unselect");
 }
 
+/* ---- REPLACE (RFC 8508 §5): 't' and 'e' where the old one is, 'i' where the new one is to be ---- */
+
+static FIBER void replaced_here(struct scene *s, bool may)
+{
+    size_t n;
+    struct entry *v = entries_of(&s->t->t, s->work, &n);
+    flag_set want = 0, all = FLAG_SEEN | FLAG_DELETED | FLAG_FLAGGED;
+    assert_int_equal(n, 2);
+    if (s->rights & S_) want |= FLAG_SEEN;
+    if (s->rights & T) want |= FLAG_DELETED;
+    if (s->rights & W) want |= FLAG_FLAGGED;
+    assert_int_equal(v[0].size != v[1].size, may); /* the first is gone, and a new one is behind the second */
+    assert_int_equal(v[1].flags & all, may ? want : 0);
+}
+
+/* ---- what NOTIFY tells (RFC 5465 §3.1): nothing of what may not be seen ---- */
+
+static FIBER bool status_told(struct scene *s) { return imap_said(s->ann, "* STATUS " WORK " (*)"); }
+
+/* After NOTIFY nothing is told as it is without, not even after NOTIFY NONE. */
+static FIBER void come_anew(struct scene *s)
+{
+    imap_bye(s->ann);
+    s->ann = imap_login(s->t, "ann");
+}
+
+static FIBER void check_status(struct scene *s, const char *when)
+{
+    char letters[32];
+    struct buf b = BUF_OVER(letters);
+    rights_put(&b, s->rights, false);
+    if (status_told(s) == (s->rights & L && s->rights & R)) return;
+    fail_msg("%s, rights \"%.*s\":\n%.*s%.*s", when, STR_FMT(buf_str(&b)), STR_FMT(s->ann->said),
+             STR_FMT(s->ann->done));
+}
+
+/* News comes by another thread. */
+static FIBER void letter_and_noop(struct scene *s)
+{
+    imap_letter_in(s->t, s->t->bob, s->work, S("Subject: more\r\n\r\n"), 0);
+    fiber_sleep(SECONDS(1));
+    imap_ask(s->ann, "noop");
+}
+
+static FIBER void registered(struct scene *s, bool may)
+{
+    (void)may;
+    check_status(s, "at once");
+    letter_and_noop(s);
+    check_status(s, "a new letter");
+    if (!(s->rights & L)) assert_false(imap_said(s->ann, "*" WORK "*"));
+    come_anew(s);
+}
+
+static FIBER void give(struct scene *s, int64_t mailbox, right_set rights);
+
+/* While she listens all is taken away, and given again. */
+static FIBER void rights_come_and_go(struct scene *s, bool may)
+{
+    right_set then = s->rights;
+    registered(s, may);
+    give(s, s->work, RIGHTS_ALL);
+    imap_ask(s->ann, "notify set (mailboxes " WORK " (messagenew messageexpunge mailboxname mailboxmetadatachange))");
+    give(s, s->work, then);
+    letter_and_noop(s);
+    check_status(s, "a letter after rights have changed");
+    assert_int_equal(imap_said(s->ann, "* LIST (\\NonExistent *) \"/\" " WORK), !(then & L));
+    letter_and_noop(s);
+    check_status(s, "and another one");
+    if (!(then & L)) assert_true(s->ann->said.n == 0);
+    come_anew(s);
+}
+
+/* ---- who IDLEs hears nothing of what she may not read any more ---- */
+
+static FIBER void idle(struct scene *s, bool may)
+{
+    imap_say(s->ann, "i idle");
+    imap_expect(s->ann, "+ *");
+    imap_letter_in(s->t, s->t->bob, s->work, S("Subject: more\r\n\r\n"), 0);
+    fiber_sleep(SECONDS(1));
+    imap_say(s->ann, "DONE");
+    if (s->rights & R) imap_expect(s->ann, "* 3 EXISTS"), imap_expect(s->ann, "* 3 RECENT");
+    imap_expect(s->ann, "i OK*");
+    (void)may;
+}
+
+/* ---- own rights ---- */
+
+static FIBER void bereft(struct scene *s, bool may) /* she has taken 'p' from herself, or given it to herself */
+{
+    right_set now = store_rights(s->t->t.store, s->t->ann, s->work);
+    assert_int_equal(now, may ? s->rights | P : s->rights);
+}
+static FIBER void given_up(struct scene *s, bool may)
+{
+    assert_int_equal(store_rights(s->t->t.store, s->t->ann, s->work), may ? 0 : s->rights);
+}
+
 /* ---- the table ---- */
 
 #define FLAGS_ONE "(\\Seen \\Deleted \\Flagged)"
@@ -233,6 +349,7 @@ static const struct row table[] = {
     {"status " WORK " (messages unseen deleted-storage recent)", R, 0, false, NULL, NULL},
     {"list \"\" " WORK " return (status (messages) myrights metadata (/shared/x))", FREE, 0, false, NULL, listed},
     {"lsub \"\" " WORK, FREE, 0, false, NULL, NULL},
+    {"list (subscribed) \"\" " WORK " return (subscribed)", FREE, 0, false, NULL, NULL},
     {"subscribe " WORK, FREE, 0, false, NULL, NULL},
     {"unsubscribe " WORK, FREE, 0, false, NULL, NULL},
     {"create " WORK "/new", K, 0, false, NULL, made},
@@ -242,15 +359,26 @@ static const struct row table[] = {
     {"getacl " WORK, A, 0, false, NULL, NULL},
     {"setacl " WORK " anyone +p", A, 0, false, NULL, shared_on},
     {"deleteacl " WORK " anyone", A, 0, false, NULL, NULL},
+    {"setacl " WORK " ann@example.org +p", A, 0, false, NULL, bereft},
+    {"setacl " WORK " -ann@example.org r", NEVER, 0, false, NULL, NULL}, /* RFC 4314 §2: no negative rights here */
+    {"setacl " WORK " bob@example.org r", NEVER, 0, false, NULL, NULL},  /* nor less than all for the owner */
+    {"deleteacl " WORK " ann@example.org", A, 0, false, NULL, given_up},
     {"listrights " WORK " anyone", A, 0, false, NULL, NULL},
     {"myrights " WORK, 0, L | R | I | K | X | A, false, NULL, NULL},
     {"getmetadata " WORK " /shared/x", L, R | S_ | W | I | P, false, NULL, NULL},
     {"setmetadata " WORK " (/private/x \"1\")", L, R | S_ | W | I | P, false, NULL, NULL},
     {"setmetadata " WORK " (/shared/x \"1\")", L | W, 0, false, NULL, NULL},
     {"getquotaroot " WORK, R, 0, false, NULL, NULL},
+    {"getquota bob@example.org", NEVER, 0, false, NULL, NULL},
+    {"rename Own " WORK "/Own", NEVER, 0, false, NULL, NULL}, /* a mailbox stays with its owner */
+    {"rename " WORK " Mine", NEVER, 0, false, NULL, NULL},
+    {"notify set status (mailboxes " WORK " (messagenew messageexpunge))", FREE, 0, false, plain_letters, registered},
+    {"notify set status (subtree Shared (messagenew messageexpunge))", FREE, 0, false, plain_letters,
+     rights_come_and_go},
     {"append " WORK " " FLAGS_ONE " {4+}\r\nx: y", I, 0, false, plain_letters, one_more_with_flags},
     {"copy 1 " WORK, I, 0, false, own_letters, own_copied},
     {"uid move 1:* " WORK, I, 0, false, own_letters, own_moved},
+    {"replace 1 " WORK " " FLAGS_ONE " {4+}\r\nx: y", I, 0, false, own_letters, own_moved},
 
     {"fetch 1 (flags envelope body.peek[])", R, 0, true, plain_letters, nothing_gone},
     {"fetch 1 body[]", R, 0, true, plain_letters, seen},
@@ -259,7 +387,12 @@ static const struct row table[] = {
     {"sort (subject) utf-8 all", R, 0, true, plain_letters, nothing_gone},
     {"thread references utf-8 all", R, 0, true, plain_letters, nothing_gone},
     {"esearch in (selected) return (count) all", FREE, 0, true, plain_letters, found},
-    {"esearch in (mailboxes " WORK ") return (count) all", FREE, 0, false, plain_letters, found_by_name},
+    {"esearch in (mailboxes " WORK ") return (count) all", FREE, 0, false, plain_letters, found},
+    {"esearch in (subtree-one Shared/bob@example.org) return (count) all", FREE, 0, false, plain_letters,
+     found_by_name},
+    {"noop", FREE, 0, true, plain_letters, idle},
+    {"check", R, 0, true, plain_letters, nothing_gone},
+    {"unselect", FREE, 0, true, plain_letters, closed_quietly},
     {"store 1 +flags (\\Seen)", R | S_, 0, true, plain_letters, seen},
     {"store 1 +flags (\\Deleted)", R | T, 0, true, plain_letters, deleted},
     {"store 1 +flags (\\Flagged)", R | W, 0, true, plain_letters, flagged},
@@ -273,6 +406,16 @@ static const struct row table[] = {
     {"copy 1 Own2", R, 0, true, plain_letters, nothing_gone},
     {"move 1 Own2", R | T | E, 0, true, plain_letters, first_gone},
     {"copy 1 " WORK, R | I, 0, true, plain_letters, one_more},
+    {"replace 1 " WORK " " FLAGS_ONE " {4+}\r\nx: y", R | T | E | I, 0, true, plain_letters, replaced_here},
+    {"uid replace 999 " WORK " {4+}\r\nx: y", NEVER, 0, true, plain_letters, nothing_gone},
+    {"replace * Own2 {4+}\r\nx: y", R | T | E, 0, true, plain_letters, first_gone},
+};
+
+/* Commands that say nothing of any one mailbox. IDLE is tried behind NOOP. */
+static const enum imap_verb of_no_mailbox[] = {
+    IMAP_AUTHENTICATE, IMAP_CANCELUPDATE, IMAP_CAPABILITY, IMAP_COMPRESS, IMAP_ENABLE,   IMAP_ID,
+    IMAP_IDLE,         IMAP_LOGIN,        IMAP_LOGOUT,     IMAP_NAMESPACE, IMAP_SETQUOTA, IMAP_STARTTLS,
+    IMAP_UNAUTHENTICATE,
 };
 
 /* ---- going through it ---- */
@@ -298,6 +441,7 @@ static FIBER void check_answer(struct scene *s, const struct row *row, bool may)
     struct str said = s->ann->done;
     if (may && !str_starts(said, S("OK"))) complain(s, row, S("OK"));
     if (may) return;
+    if (row->needs == NEVER && str_starts(said, S("NO"))) return; /* which, what_is_not_there() compares */
     if (!str_starts(said, S("NO ["))) complain(s, row, S("NO"));
     bool unknown = str_starts(said, S("NO [NONEXISTENT]")) || str_starts(said, S("NO [TRYCREATE]"));
     /* what may not be made is refused alike, whether something is there or not */
@@ -366,6 +510,119 @@ static FIBER void cell_by_cell(struct imap_test *t)
     imap_bye(s.ann);
 }
 
+/* ---- every command ---- */
+
+static void every_command_is_tried(void **state)
+{
+    (void)state;
+    bool tried[IMAP_VERBS] = {[IMAP_UNKNOWN] = true};
+    struct arena *a = arena_new(NULL, 0);
+    for (size_t i = 0; i < sizeof of_no_mailbox / sizeof *of_no_mailbox; i++) tried[of_no_mailbox[i]] = true;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct imap_command c;
+        imap_parse(a, arena_printf(a, "a %s", table[i].command), &c);
+        tried[c.verb] = true;
+    }
+    for (enum imap_verb v = 0; v < IMAP_VERBS; v++)
+        if (!tried[v]) fail_msg("%.*s is not in the table", STR_FMT(imap_verb_name(v)));
+    arena_free(a);
+}
+
+/* ---- what may not be known ---- */
+
+/* The text with another name in place of one: the name of what is not there is as long. */
+static const char *with_name(struct arena *a, struct str text, const char *name, const char *other)
+{
+    struct buf *b = buf_in(a, SIZE_MAX);
+    for (size_t at; (at = str_find(text, str_c(name))) < text.n; text = str_skip(text, at + strlen(name)))
+        buf_printf(b, "%.*s%s", (int)at, text.p, other);
+    buf_add(b, text);
+    return arena_cstr(a, buf_str(b));
+}
+
+/* All that the server says to it. */
+static FIBER const char *answer(struct scene *s, const struct row *row, const char *name)
+{
+    struct arena *a = s->t->t.arena;
+    if (row->before) row->before(s);
+    imap_ask_for(s->ann, with_name(a, str_c(row->command), "bob@example.org/Work", name), "*");
+    struct str all = arena_printf(a, "%.*s%.*s", STR_FMT(s->ann->said), STR_FMT(s->ann->done));
+    imap_ask_for(s->ann, "unselect", "*");
+    imap_ask(s->ann, "noop"); /* not too many errors in a row */
+    if (str_starts(str_c(row->command), S("notify"))) come_anew(s);
+    return with_name(a, all, name, "bob@example.org/Work");
+}
+
+/* RFC 4314 §6: whether there is something that one may not see cannot be told from the answer, byte by byte. */
+static FIBER void what_is_not_there(struct imap_test *t)
+{
+    static const char *const pairs[][2] = {{"bob@example.org/Work", "bob@example.org/Wurk"},
+                                           {"eve@example.org/Work", "joe@example.org/Work"}}; /* there is no joe */
+    struct scene s;
+    scene_begin(&s, t);
+    struct error e = {0};
+    int64_t eve = add_account(&t->t, "eve");
+    ok(store_mailbox_make(t->t.store, eve, eve, S("Work"), USE_NONE, &(int64_t){0}, &e), &e);
+    give(&s, s.work, 0);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].selected || str_find(str_c(table[i].command), S("/Work")) == strlen(table[i].command)) continue;
+        for (size_t p = 0; p < 2; p++) {
+            const char *hidden = answer(&s, &table[i], pairs[p][0]), *missing = answer(&s, &table[i], pairs[p][1]);
+            if (strcmp(hidden, missing) != 0)
+                fail_msg("%s\nis answered for %s with\n%s\nand for %s with\n%s", table[i].command, pairs[p][0], hidden,
+                         pairs[p][1], missing);
+        }
+    }
+    imap_bye(s.ann);
+}
+
+static void test_what_is_not_there(void **state)
+{
+    (void)state;
+    imap_twice(what_is_not_there);
+}
+
+/* ---- rights of everybody ---- */
+
+/* What 'anyone' has, everybody has, and what is taken from one alone is nobody's loss. */
+static FIBER void everybody(struct imap_test *t)
+{
+    struct scene s;
+    scene_begin(&s, t);
+    struct imap_client *bob = imap_login(t, "bob"), *ann = s.ann;
+    imap_ask_for(ann, "select " WORK, "NO [NONEXISTENT]*");
+    imap_ask(bob, "setacl Work anyone lr");
+    imap_ask(ann, "select " WORK);
+    imap_heard(ann, "* OK [PERMANENTFLAGS ()] *");
+    imap_ask_for(ann, "store 1:* +flags (\\Seen)", "BAD*"); /* there is none */
+    imap_ask(bob, "setacl Work ann@example.org s");
+    imap_ask(ann, "myrights " WORK);
+    imap_heard(ann, "* MYRIGHTS " WORK " lrs");
+    imap_ask(bob, "setacl Work ann@example.org -lr"); /* she had them not */
+    imap_ask(ann, "noop");
+    imap_ask(bob, "setacl Work anyone -r");
+    imap_ask_for(ann, "search all", "NO [NOPERM]*");
+    imap_ask_for(ann, "getacl " WORK, "NO [NOPERM]*");
+    imap_ask(bob, "setacl Work ann +ra");
+    imap_ask(ann, "search all");
+    imap_ask(ann, "getacl " WORK);
+    imap_heard(ann, "* ACL " WORK " bob@example.org lrswipkxteacd anyone l ann@example.org rsa");
+    imap_ask(ann, "setacl " WORK " anyone \"\"");
+    imap_ask(ann, "deleteacl " WORK " ann"); /* her last deed */
+    imap_ask_for(ann, "getacl " WORK, "NO [NONEXISTENT]*");
+    imap_ask_for(ann, "search all", "NO [NOPERM]*");
+    imap_ask(ann, "unselect");
+    imap_ask_for(ann, "select " WORK, "NO [NONEXISTENT]*");
+    imap_bye(bob);
+    imap_bye(ann);
+}
+
+static void test_everybody(void **state)
+{
+    (void)state;
+    imap_twice(everybody);
+}
+
 static void test_cell_by_cell(void **state)
 {
     (void)state;
@@ -374,6 +631,7 @@ static void test_cell_by_cell(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cell_by_cell)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_command_is_tried), cmocka_unit_test(test_cell_by_cell),
+                                       cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_everybody)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,10 @@ static FIBER bool find_replaced(struct appending_now *a, struct imap_done *refus
         *refusal = imap_bad(S("select a mailbox first"));
         return false;
     }
+    if (!imap_may_still_read(s, IMAP_REPLACE)) {
+        *refusal = imap_unreadable();
+        return false;
+    }
     if (s->selected->read_only) {
         *refusal = imap_no(S("READ-ONLY"), S("this mailbox is open for reading only"));
         return false;

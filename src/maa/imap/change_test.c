@@ -372,6 +372,21 @@ static FIBER void posting(struct imap_test *t)
     imap_bye(ann);
 }
 
+static FIBER void full_of_keywords(struct imap_test *t)
+{
+    letters(t, 1);
+    struct imap_client *c = select_inbox(t);
+    for (int i = 0; i < 22; i++) {
+        imap_heard(c, "* OK [PERMANENTFLAGS (*\\*)] *"); /* there is room for more */
+        imap_ask(c, arena_cstr(c->arena, arena_printf(c->arena, "store 1 +flags (k%d)", i)));
+    }
+    imap_heard(c, "* OK [PERMANENTFLAGS (* k21)] *");
+    imap_ask_for(c, "store 1 +flags (k22)", "NO [LIMIT] *");
+    ask_append(c, PIECES("append inbox (\\seen k22 k21) {}", "A: new\r\n\r\n"), "OK *"); /* without it */
+    assert_said(c, "fetch 2 flags", "* 2 FETCH (FLAGS (\\Seen k21))\r\n");
+    imap_bye(c);
+}
+
 #define TEST(name)                        \
     static void test_##name(void **state) \
     {                                     \
@@ -392,6 +407,7 @@ TEST(large_append)
 TEST(replacing)
 TEST(replacing_at_quota)
 TEST(posting)
+TEST(full_of_keywords)
 
 int main(void)
 {
@@ -404,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_replacing),      cmocka_unit_test(test_replacing_at_quota),
         cmocka_unit_test(test_posting),
         cmocka_unit_test(test_too_many_letters),
+        cmocka_unit_test(test_full_of_keywords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

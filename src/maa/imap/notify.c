@@ -120,8 +120,12 @@ static FIBER int watch(struct imap_session *s, struct imap_notifying *n, int64_t
 static FIBER int watch_named(struct imap_session *s, struct imap_notifying *n, struct str name)
 {
     struct imap_place place;
-    if (imap_place(s, name, &place, NULL) || place.account == 0) return 0;
-    return watch(s, n, place.account);
+    int64_t *v;
+    size_t many;
+    if (imap_place(s, name, &place, NULL)) return 0;
+    int e = imap_accounts_below(s, &place, &v, &many, NULL);
+    for (size_t i = 0; i < many && !e; i++) e = watch(s, n, v[i]);
+    return e;
 }
 
 FIBER int imap_notify_watch_subscribed(struct imap_session *s, struct imap_notifying *n)

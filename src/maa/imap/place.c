@@ -47,6 +47,17 @@ FIBER int imap_place(struct imap_session *s, struct str name, struct imap_place 
     return error_set(e, ERR_NOT_FOUND, "there is no such mailbox");
 }
 
+FIBER int imap_accounts_below(struct imap_session *s, const struct imap_place *place, int64_t **v, size_t *n,
+                              struct error *e)
+{
+    if (place->other && place->account == 0)
+        return store_shared_accounts(s->service->store, s->cmd, s->who.account, v, n, e);
+    *v = arena_array(s->cmd, 1, sizeof **v);
+    (*v)[0] = place->account;
+    *n = 1;
+    return 0;
+}
+
 FIBER int imap_find(struct imap_session *s, struct str name, struct mailbox *out, struct error *e)
 {
     struct imap_place place;

@@ -33,7 +33,8 @@ FIBER struct imap_done imap_on_rename(struct imap_session *s, const struct imap_
     if (!find(s, c->rename.from, &from, &m, &refusal)) return refusal;
     if (imap_name(s, c->rename.to, &to)) return imap_no(S("CANNOT"), S("that is no name for a mailbox"));
     int e = imap_place(s, to, &place, &why);
-    if (!e && place.account != m.account) return imap_no(S("CANNOT"), S("a mailbox stays with its owner"));
+    bool nobody = e == ERR_NOT_FOUND && place.other; /* whether he is there or not */
+    if (nobody || (!e && place.account != m.account)) return imap_no(S("CANNOT"), S("a mailbox stays with its owner"));
     if (!e) e = store_mailbox_rename(s->service->store, s->who.account, m.id, place.path, &why);
     if (e) return imap_refusal(s, e, &why);
     tell_canonical(s, c, &m, to);

@@ -1,6 +1,7 @@
 /* ESEARCH (RFC 7377): one program of keys over several mailboxes, an ESEARCH response for each that has something. */
 #include "base/map.h"
 #include "maa/imap/search.h"
+#include "maa/imap/tree.h"
 #include "mail/limits.h"
 
 struct sources {
@@ -66,12 +67,18 @@ static FIBER int add_named(struct sources *so, struct str name, right_set needed
 /* The same, and those below, which one must be able to look up too. */
 static FIBER int add_subtree(struct sources *so, struct str name, bool one_level, struct error *e)
 {
-    struct imap_place place;
+    struct imap_place place = {0};
+    int64_t *accounts = NULL;
+    size_t n = 0;
     int r = add_named(so, name, 0, e);
     if (!r) r = imap_place(so->s, name, &place, e);
-    if (!r) r = read_tree(so, place.account, e);
-    for (size_t i = 0; i < so->n_tree && !r; i++)
-        if (is_below(so->tree[i].path, place.path, one_level)) add(so, &so->tree[i]);
+    bool people = place.other && place.account == 0; /* one level below "Shared" are no mailboxes */
+    if (!r && !(people && one_level)) r = imap_accounts_below(so->s, &place, &accounts, &n, e);
+    for (size_t k = 0; k < n && !r; k++) {
+        r = read_tree(so, accounts[k], e);
+        for (size_t i = 0; i < so->n_tree && !r; i++)
+            if (is_below(so->tree[i].path, place.path, one_level)) add(so, &so->tree[i]);
+    }
     return r == ERR_NOT_FOUND || r == ERR_SYNTAX ? 0 : r;
 }
 

@@ -119,6 +119,8 @@ static FIBER bool enough_errors(struct imap_session *s, const struct imap_done *
 static bool may_shift(const struct imap_command *c)
 {
     bool search = c->verb == IMAP_SEARCH || c->verb == IMAP_SORT || c->verb == IMAP_THREAD;
+    /* RFC 7162 §3.2.11: CLOSED within SELECT speaks of the mailbox before. That this one is gone, too, comes later. */
+    if (c->verb == IMAP_SELECT || c->verb == IMAP_EXAMINE) return false;
     if (!commands[c->verb].numbers) return true;
     return c->uid && !(search && imap_search_names(c->search.key, IMAP_KEY_NUMBERS));
 }
@@ -151,9 +153,7 @@ static FIBER void tell_flags(struct imap_session *s)
     imap_put(s, buf_str(b));
 }
 
-/* Rights to somebody else's mailbox may have changed since it was selected (RFC 4314 §4): what is done now is decided
- * by those of now. */
-static FIBER bool may_still_read(struct imap_session *s, enum imap_verb verb)
+FIBER bool imap_may_still_read(struct imap_session *s, enum imap_verb verb)
 {
     struct imap_selected *m = s->selected;
     if (!m || m->account == s->who.account) return true;
@@ -179,6 +179,8 @@ static bool names_numbers(const struct imap_command *c)
     }
 }
 
+struct imap_done imap_unreadable(void) { return imap_no(S("NOPERM"), S("you may not read this mailbox any more")); }
+
 static FIBER struct imap_done step(struct imap_session *s, const struct imap_command *c)
 {
     const struct row *row = &commands[c->verb];
@@ -188,8 +190,7 @@ static FIBER struct imap_done step(struct imap_session *s, const struct imap_com
     if (c->error) return imap_bad(str_c(c->error));
     if (s->enabled & IMAP_UIDONLY && names_numbers(c)) /* RFC 9586 §3 */
         return (struct imap_done){.kind = IMAP_BAD, .code = S("UIDREQUIRED"), .text = S("UIDs alone are spoken here")};
-    if (row->states == SELECTED && !may_still_read(s, c->verb))
-        return imap_no(S("NOPERM"), S("you may not read this mailbox any more"));
+    if (row->states == SELECTED && !imap_may_still_read(s, c->verb)) return imap_unreadable();
     return row->run(s, c);
 }
 

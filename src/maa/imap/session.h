@@ -167,6 +167,10 @@ void imap_put_flags_there_are(struct imap_session *s, struct buf *b); /* FLAGS a
 /* VANISHED, in lines of bearable length; b is for making them, and may be flushed (RFC 7162 §3.2.10). */
 FIBER void imap_tell_vanished(struct imap_session *s, struct buf *b, bool earlier, const struct uid_set *gone);
 FIBER void imap_unselect(struct imap_session *s); /* nothing selected is fine */
+/* Rights to somebody else's mailbox may have changed since it was selected (RFC 4314 §4): what is done now is decided
+ * by those of now. False: it is imap_unreadable() (session.c). */
+FIBER bool imap_may_still_read(struct imap_session *s, enum imap_verb verb);
+struct imap_done imap_unreadable(void);
 
 /* A set of the command, as UIDs of letters shown: '*' and sequence numbers resolved, '$' looked up. UIDs that are not
  * there are left out; a sequence number past the end is ERR_SYNTAX (RFC 9051 §9, "seq-number": BAD). In s->cmd. */

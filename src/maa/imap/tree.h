@@ -11,6 +11,9 @@ FIBER bool imap_find_for(struct imap_session *s, struct str written, right_set n
 
 /* An account by its login, or by the local part alone if it is of one's own domain; 0: there is none. */
 int64_t imap_account_named(struct imap_session *s, struct str login);
+/* Whose mailboxes lie below the place: its account, or all that show us something where it is "Shared" itself. */
+FIBER int imap_accounts_below(struct imap_session *s, const struct imap_place *place, int64_t **v, size_t *n,
+                              struct error *e);
 struct str imap_login_of(struct imap_session *s, int64_t account); /* in s->cmd; empty when it is gone */
 
 /* "* LIST (attributes) "/" name ("OLDNAME" (old))" of a mailbox that was renamed (RFC 9051 §6.3.9.7). */
