@@ -17,10 +17,12 @@ static size_t first_reaching(const struct uid_set *s, uid u)
     return from;
 }
 
-static void make_room(struct arena *a, struct uid_set *s)
+/* For n ranges in all. */
+static void make_room(struct arena *a, struct uid_set *s, size_t n)
 {
-    if (s->n < s->cap) return;
+    if (n <= s->cap) return;
     size_t cap = s->cap ? s->cap * 2 : 8;
+    while (cap < n) cap *= 2;
     struct uid_range *v = arena_array(a, cap, sizeof *v);
     if (s->n) memcpy(v, s->v, s->n * sizeof *v);
     s->v = v;
@@ -34,7 +36,7 @@ void uid_set_add(struct arena *a, struct uid_set *s, uid first, uid last)
     size_t end = at;
     while (end < s->n && (s->v[end].first <= last || s->v[end].first - 1 == last)) end++;
     if (at == end) {
-        make_room(a, s);
+        make_room(a, s, s->n + 1);
         memmove(s->v + at + 1, s->v + at, (s->n - at) * sizeof *s->v);
         s->v[at] = (struct uid_range){first, last};
         s->n++;
@@ -46,6 +48,48 @@ void uid_set_add(struct arena *a, struct uid_set *s, uid first, uid last)
     if (last > r->last) r->last = last;
     memmove(s->v + at + 1, s->v + end, (s->n - end) * sizeof *s->v);
     s->n -= end - at - 1;
+}
+
+/* The ranges move up by n places, so that what is made of them can be written from the front on. */
+static const struct uid_range *move_up(struct arena *a, struct uid_set *s, size_t n)
+{
+    make_room(a, s, s->n + n);
+    memmove(s->v + n, s->v, s->n * sizeof *s->v);
+    return s->v + n;
+}
+
+void uid_set_unite(struct arena *a, struct uid_set *s, const struct uid_set *with)
+{
+    size_t n = s->n, i = 0, k = 0;
+    if (with->n == 0) return;
+    const struct uid_range *old = move_up(a, s, with->n);
+    s->n = 0;
+    while (i < n || k < with->n) {
+        bool ours = k == with->n || (i < n && old[i].first <= with->v[k].first);
+        struct uid_range next = ours ? old[i++] : with->v[k++];
+        struct uid_range *last = s->n ? &s->v[s->n - 1] : NULL;
+        if (!last || next.first - 1 > last->last) s->v[s->n++] = next;
+        else if (next.last > last->last) last->last = next.last;
+    }
+}
+
+void uid_set_subtract(struct arena *a, struct uid_set *s, const struct uid_set *what)
+{
+    size_t n = s->n, k = 0;
+    if (n == 0 || what->n == 0) return;
+    const struct uid_range *old = move_up(a, s, what->n);
+    s->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct uid_range left = old[i];
+        bool rest = true;
+        while (k < what->n && what->v[k].last < left.first) k++;
+        for (size_t j = k; rest && j < what->n && what->v[j].first <= left.last; j++) {
+            if (what->v[j].first > left.first) s->v[s->n++] = (struct uid_range){left.first, what->v[j].first - 1};
+            rest = what->v[j].last < left.last;
+            left.first = rest ? what->v[j].last + 1 : left.first;
+        }
+        if (rest) s->v[s->n++] = left;
+    }
 }
 
 bool uid_set_has(const struct uid_set *s, uid u)

@@ -18,6 +18,8 @@ struct uid_set { /* sorted, disjoint, not adjacent */
 
 /* amortised O(1) when ascending, else O(n) */
 void uid_set_add(struct arena *a, struct uid_set *s, uid first, uid last);
+void uid_set_unite(struct arena *a, struct uid_set *s, const struct uid_set *with);    /* O(n + m) */
+void uid_set_subtract(struct arena *a, struct uid_set *s, const struct uid_set *what); /* O(n + m) */
 bool uid_set_has(const struct uid_set *s, uid u);                          /* O(log n) */
 uint64_t uid_set_count(const struct uid_set *s);
 

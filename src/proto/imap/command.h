@@ -339,6 +339,7 @@ struct imap_search {
     struct imap_sort_key *sort;  /* SORT: what comes first counts most */
     size_t n_sort, cap_sort;
     enum imap_thread_algorithm thread;
+    struct imap_fetch_items fetch; /* UPDATE: of letters that come and match (RFC 5465 §7) */
     struct imap_filter *sources; /* ESEARCH; none: the selected mailbox */
     size_t n_sources, cap_sources;
 };

@@ -234,6 +234,16 @@ static bool read_program(struct imap_scan *s, struct imap_search *out)
 
 /* --- return options --- */
 
+/* modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"] (RFC 5465 §8), whose example has a blank in between */
+static bool read_update(struct imap_scan *s, struct imap_search *out)
+{
+    if (!scan_if(s, '(')) {
+        if (!str_starts(s->rest, S(" ("))) return true;
+        s->rest = str_skip(s->rest, 2);
+    }
+    return imap_read_fetch_items(s, &out->fetch);
+}
+
 static bool read_return_option(struct imap_scan *s, void *arg)
 {
     static const struct imap_word options[] = {
@@ -251,7 +261,7 @@ static bool read_return_option(struct imap_scan *s, void *arg)
         if (!scan_space(s) || !scan_partial(s, &out->partial)) return false;
     }
     out->returns |= (unsigned)option;
-    return true;
+    return option == IMAP_SEARCH_UPDATE ? read_update(s, out) : true;
 }
 
 /* [SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"] SP; the first blank has been taken */

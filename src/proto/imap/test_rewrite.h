@@ -312,9 +312,15 @@ static void rewrite_search(struct buf *b, const struct imap_command *c)
     if (s->n_sources) buf_char(b, ')');
     if (s->extended) {
         unsigned plain = s->returns & ~(unsigned)IMAP_SEARCH_PARTIAL;
+        if (s->fetch.n) plain &= ~(unsigned)IMAP_SEARCH_UPDATE;
         buf_lit(b, " RETURN (");
+        if (s->fetch.n) {
+            buf_lit(b, "UPDATE ");
+            rewrite_items(b, &s->fetch);
+            if (plain) buf_char(b, ' ');
+        }
         rewrite_bits(b, plain, returns);
-        if (plain && s->partial.given) buf_char(b, ' ');
+        if ((plain || s->fetch.n) && s->partial.given) buf_char(b, ' ');
         if (s->partial.given) rewrite_partial(b, &s->partial);
         buf_char(b, ')');
     }
