@@ -157,6 +157,8 @@ enum {
     LIMIT_WATCH_ENTRIES = 16 << 10,     /* bytes of names of annotations that changed between two looks */
     LIMIT_IMAP_WATCHED = 50,            /* other people's accounts one NOTIFY looks at */
     LIMIT_IMAP_APPENDED = 500,          /* messages of one APPEND (RFC 3502): they are one commit */
+    LIMIT_IMAP_CONTEXTS = 10,           /* searches of a session kept up to date (RFC 5267), and ... */
+    LIMIT_IMAP_CONTEXTS_MEMORY = 6 << 20, /* ... bytes of what they found: of LIMIT_CONNECTION_MEMORY not all */
     LIMIT_IMAP_ERRORS = 20,             /* BADs before the log-in, and in a row after it */
 };
 #define TIMEOUT_IMAP_LOGIN MINUTES(3)       /* for the next command before the log-in */
@@ -219,6 +221,7 @@ enum {
 #define SPAN_INDEX_DELAY SECONDS(2)   /* after a letter has come, before it is indexed: others come along */
 #define SPAN_INDEX_REST (200 * US_PER_MS) /* between two pieces of work at most, and again while letters come in */
 #define SPAN_INDEX_RETRY MINUTES(1)   /* after a failure */
+#define SPAN_IMAP_AGING MINUTES(1)    /* a search kept up to date looks whether letters have grown old: RFC 5032 §2 */
 #define SPAN_IMAP_PROGRESS SECONDS(5) /* a long search says how far it is: RFC 9585 §3 */
 #define SPAN_INDEX_DEAD HOURS(6)      /* between two looks for letters of the index that are gone */
 

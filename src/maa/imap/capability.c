@@ -18,6 +18,7 @@ static const struct {
     {AFTER, S_INIT("OBJECTID PREVIEW SAVEDATE")},                         /* RFC 8474, 8970, 8514 */
     {AFTER, S_INIT("ESEARCH SEARCHRES WITHIN PARTIAL MULTISEARCH")},      /* RFC 4731, 5182, 5032, 9394, 7377 */
     {AFTER, S_INIT("SORT SORT=DISPLAY ESORT")},                           /* RFC 5256, 5957, 5267 */
+    {AFTER, S_INIT("CONTEXT=SEARCH CONTEXT=SORT")},                       /* RFC 5267 */
     {AFTER, S_INIT("THREAD=REFERENCES THREAD=ORDEREDSUBJECT")},           /* RFC 5256 */
     {AFTER, S_INIT("SEARCH=FUZZY INPROGRESS I18NLEVEL=1")},               /* RFC 6203, 9585, 5255 */
     {AFTER, S_INIT("IDLE UNSELECT")},                                     /* RFC 2177, 3691 */

@@ -1,6 +1,6 @@
 /* ENABLE (RFC 9051 §6.3.1, RFC 5161): CONDSTORE and QRESYNC (RFC 7162), UTF8=ACCEPT (RFC 6855), IMAP4rev2, UIDONLY
  * (RFC 9586). */
-#include "maa/imap/session.h"
+#include "maa/imap/context.h"
 #include "mail/limits.h"
 
 static const struct {
@@ -17,6 +17,7 @@ static const struct {
 FIBER int imap_enable(struct imap_session *s, unsigned bits)
 {
     bool modseq = bits & IMAP_CONDSTORE && !(s->enabled & IMAP_CONDSTORE);
+    if (bits & IMAP_UIDONLY & ~s->enabled) imap_contexts_without_numbers(s);
     s->enabled |= bits;
     if (!modseq || !s->selected) return 0;
     struct buf *b = buf_in(s->cmd, 100); /* RFC 7162 §3.1: from here on it matters */

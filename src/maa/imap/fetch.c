@@ -440,11 +440,31 @@ FIBER struct imap_done imap_on_fetch(struct imap_session *s, const struct imap_c
     return answer(&f, e);
 }
 
+static bool is_same(const struct fetch_item *a, const struct fetch_item *b)
+{
+    const struct imap_fetch_item *x = a->of, *y = b->of;
+    return x->attribute == y->attribute && str_eq(a->label, b->label) && x->partial == y->partial &&
+           x->length == y->length && x->lazy == y->lazy;
+}
+
+/* Several may have asked: each thing is told once (RFC 5465 §5.2). */
+static void drop_doubles(struct fetch *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_items; i++) {
+        size_t k = 0;
+        while (k < n && !is_same(&f->items[k], &f->items[i])) k++;
+        if (k == n) f->items[n++] = f->items[i];
+    }
+    f->n_items = n;
+}
+
 FIBER int imap_tell_letters(struct imap_session *s, const struct imap_fetch_items *items, const struct uid_set *uids)
 {
     const struct imap_fetch c = {.items = *items};
     struct fetch f = {.s = s, .c = &c, .shown = s->selected->shown, .utf8 = imap_utf8(s)};
     make_ready(&f);
+    drop_doubles(&f);
     f.marks = false;
     int e = tell(&f, uids);
     if (f.lost) return ERR_CORRUPT;

@@ -1,5 +1,5 @@
 /* IDLE (RFC 9051 §6.3.13, RFC 2177): the client waits, and hears at once what happens. */
-#include "maa/imap/session.h"
+#include "maa/imap/context.h"
 #include "mail/limits.h"
 
 enum { DONE_LINE = 100 };
@@ -13,9 +13,10 @@ static FIBER int idle(struct imap_session *s, mono_us deadline)
         imap_tell_news(s);
         arena_reset(s->cmd);
         if (stream_error(s->io)) return stream_error(s->io);
-        int r = wait_any(s->io, &s->news, deadline);
+        mono_us due = imap_contexts_due(s);
+        int r = wait_any(s->io, &s->news, due < deadline ? due : deadline);
         if (r == WAIT_INPUT) return 0;
-        if (r < 0) return r;
+        if (r < 0 && !(r == ERR_TIMEOUT && due < deadline)) return r;
     }
 }
 

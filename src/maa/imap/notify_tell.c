@@ -1,8 +1,10 @@
 /* What NOTIFY tells (RFC 5465 §5): of other mailboxes STATUS, METADATA and what notify_names.c says of names; of the
  * selected one what the session tells anyhow (sync.c), if that was asked for, and at once, with what MessageNew asked
  * to fetch. What the client does itself is not told. */
+#include "maa/imap/context.h"
 #include "maa/imap/notify.h"
 #include "maa/imap/tree.h"
+#include "mail/limits.h"
 
 #include <limits.h>
 
@@ -139,24 +141,77 @@ FIBER void imap_tell_unasked(struct imap_session *s)
     imap_tell_news(s);
 }
 
-/* RFC 5465 §5.2. Letters the client itself put there are left out. */
-FIBER void imap_notify_fetch(struct imap_session *s, uid first)
+mono_us imap_unasked_due(const struct imap_session *s)
 {
     const struct imap_event_group *g = s->notify ? s->notify->selected : NULL;
-    struct imap_selected *m = s->selected;
-    struct uid_set new = {0};
-    if (g && g->events & IMAP_EVENT_MESSAGE_NEW && g->fetch.n) {
-        struct walk w = walk_from(m->shown, snapshot_seq_from(m->shown, first));
-        while (walk_next(&w))
-            if (!uid_set_has(&m->own, w.entry->uid)) uid_set_add(s->cmd, &new, w.entry->uid, w.entry->uid);
-        imap_tell_letters(s, &g->fetch, &new);
+    return g && g->events ? imap_contexts_due(s) : FOREVER;
+}
+
+/* ---- letters that came: MessageNew (RFC 5465 §5.2), and UPDATE of SEARCH and SORT (§7) ---- */
+
+enum { ASKERS = LIMIT_IMAP_CONTEXTS + 1 };
+
+struct askers {
+    const struct imap_fetch_items *items[ASKERS];
+    const struct uid_set *uids[ASKERS]; /* NULL: all that came */
+    size_t n;
+};
+
+static struct askers who_asks(const struct imap_session *s)
+{
+    struct askers a = {.n = 0};
+    const struct imap_event_group *g = s->notify ? s->notify->selected : NULL;
+    if (g && g->events & IMAP_EVENT_MESSAGE_NEW && g->fetch.n) a.items[a.n++] = &g->fetch;
+    for (const struct imap_context *x = s->selected->contexts; x; x = x->next) {
+        if (x->came.n == 0) continue;
+        a.items[a.n] = &x->fetch;
+        a.uids[a.n++] = &x->came;
     }
-    m->own.n = 0;
+    return a;
+}
+
+static struct imap_fetch_items together(struct arena *arena, const struct askers *a, unsigned mask)
+{
+    struct imap_fetch_items out = {0};
+    for (size_t i = 0; i < a->n; i++) {
+        for (size_t k = 0; mask >> i & 1 && k < a->items[i]->n; k++) {
+            out.v = arena_grow(arena, out.v, out.n, &out.cap, sizeof *out.v);
+            out.v[out.n++] = a->items[i]->v[k];
+        }
+    }
+    return out;
+}
+
+static FIBER void fetch_for(struct imap_session *s, const struct askers *a, uid first)
+{
+    const struct imap_selected *m = s->selected;
+    struct uid_set *of = arena_array(s->cmd, (size_t)1 << a->n, sizeof *of); /* by who asks, as bits */
+    struct walk w = walk_from(m->shown, snapshot_seq_from(m->shown, first));
+    while (walk_next(&w)) {
+        unsigned mask = 0;
+        uid u = w.entry->uid;
+        for (size_t i = 0; i < a->n; i++)
+            if (!a->uids[i] || uid_set_has(a->uids[i], u)) mask |= 1u << i;
+        if (!uid_set_has(&m->own, u)) uid_set_add(s->cmd, &of[mask], u, u);
+    }
+    for (unsigned mask = 1; mask >> a->n == 0; mask++) {
+        struct imap_fetch_items items = of[mask].n ? together(s->cmd, a, mask) : (struct imap_fetch_items){0};
+        if (items.n) imap_tell_letters(s, &items, &of[mask]);
+    }
+}
+
+/* One response for each letter, whoever asked: letters that the same ask for are fetched at once. Letters the client
+ * itself put there are left out. */
+FIBER void imap_notify_fetch(struct imap_session *s, uid first)
+{
+    const struct askers a = who_asks(s);
+    if (a.n) fetch_for(s, &a, first);
+    s->selected->own.n = 0;
 }
 
 void imap_own_letters(struct imap_session *s, int64_t mailbox, const struct uid_set *uids)
 {
     struct imap_selected *m = s->selected;
-    if (!s->notify || !m || m->mailbox != mailbox) return;
+    if (!m || m->mailbox != mailbox || (!s->notify && !m->contexts)) return;
     for (size_t i = 0; i < uids->n; i++) uid_set_add(m->arena, &m->own, uids->v[i].first, uids->v[i].last);
 }

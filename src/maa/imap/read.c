@@ -94,8 +94,9 @@ static FIBER int await(struct imap_session *s, mono_us deadline)
         event_clear(&s->news);
         imap_tell_unasked(s);
         arena_reset(s->cmd);
-        int r = wait_any(s->io, &s->news, deadline);
-        if (r < 0) return r;
+        mono_us due = imap_unasked_due(s);
+        int r = wait_any(s->io, &s->news, due < deadline ? due : deadline);
+        if (r < 0 && !(r == ERR_TIMEOUT && due < deadline)) return r;
         if (r == WAIT_INPUT) break;
     }
     return 0;

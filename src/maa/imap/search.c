@@ -1,6 +1,6 @@
 /* SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4) and how its result is told: as a list, or as an ESEARCH response (RFC 4731,
  * RFC 9394), and kept as "$" (RFC 5182). */
-#include "maa/imap/search.h"
+#include "maa/imap/context.h"
 
 #include <stdlib.h>
 
@@ -157,15 +157,6 @@ struct imap_done imap_search_failed(struct imap_session *s, const struct imap_se
 
 /* ---- answers ---- */
 
-FIBER void imap_search_no_updates(struct imap_session *s)
-{
-    struct buf *b = buf_in(s->cmd, s->tag.n * 2 + 100);
-    buf_lit(b, "* NO [NOUPDATE ");
-    imap_put_string(b, s->tag, false);
-    buf_lit(b, "] this result will not be kept up to date\r\n");
-    imap_put(s, buf_str(b));
-}
-
 static void put_list(struct buf *b, const struct imap_search *c, const struct imap_result *r, bool uids, bool sorted)
 {
     buf_add(b, sorted ? S("* SORT") : S("* SEARCH"));
@@ -178,8 +169,7 @@ static void put_list(struct buf *b, const struct imap_search *c, const struct im
     buf_lit(b, "\r\n");
 }
 
-FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct imap_command *c, struct imap_result *r,
-                                          bool sorted)
+static FIBER void tell(struct imap_session *s, const struct imap_command *c, struct imap_result *r, bool sorted)
 {
     struct imap_search search = c->search;
     const unsigned silent = IMAP_SEARCH_SAVE | IMAP_SEARCH_UPDATE | IMAP_SEARCH_CONTEXT;
@@ -199,7 +189,27 @@ FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct i
         buf_lit(b, "\r\n");
     }
     imap_put(s, buf_str(b));
-    return imap_ok(STR_NONE, S("searched"));
+}
+
+/* A context is made before SAVE changes what "$" means, and refused after the answer (RFC 5267 §4.3.1). */
+FIBER struct imap_done imap_search_answer(struct imap_session *s, const struct imap_command *c, struct imap_result *r,
+                                          bool sorted)
+{
+    bool update = c->search.returns & IMAP_SEARCH_UPDATE;
+    bool kept = update && imap_context_begin(s, c, r, sorted);
+    tell(s, c, r, sorted);
+    if (update && !kept) imap_context_refuse(s, s->tag);
+    return imap_ok(STR_NONE, kept      ? S("searched, changes will be told")
+                             : update ? S("searched, changes will not be told")
+                                      : S("searched"));
+}
+
+bool imap_search_allowed(struct imap_session *s, const struct imap_command *c, struct imap_done *refusal)
+{
+    if (c->search.returns & IMAP_SEARCH_UPDATE && !imap_context_may_begin(s, refusal)) return false;
+    if (!imap_search_charset(s, &c->search, refusal)) return false;
+    if (imap_search_names_modseq(c->search.key)) imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
+    return true;
 }
 
 /* RFC 6855 §3: with UTF8=ACCEPT a charset has no place in SEARCH. One that says nothing new does no harm. */
@@ -214,10 +224,9 @@ FIBER struct imap_done imap_on_search(struct imap_session *s, const struct imap_
     struct imap_done refusal;
     struct error why = {0};
     if (conflicts(s, c->search.charset)) return imap_bad(S("with UTF8=ACCEPT all is UTF-8"));
-    if (!imap_search_charset(s, &c->search, &refusal)) return refusal;
-    if (imap_search_names_modseq(c->search.key)) imap_enable(s, IMAP_CONDSTORE); /* RFC 7162 §3.1 */
+    if (!imap_search_allowed(s, c, &refusal)) return refusal;
     int e = imap_search_run(s, &c->search, s->selected->shown, true, &r, &why);
     if (e) return imap_search_failed(s, &c->search, e, &why);
-    if (c->search.returns & IMAP_SEARCH_UPDATE) imap_search_no_updates(s);
+    if (c->search.returns & IMAP_SEARCH_UPDATE) r.uids = imap_result_uids(&r);
     return imap_search_answer(s, c, &r, false);
 }

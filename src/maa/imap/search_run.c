@@ -255,16 +255,26 @@ static FIBER int read_saved_at(struct imap_session *s, struct arena *a, const st
     return c->n ? store_saved_at(s->service->store, shown->mailbox, uids, emails, c->n, c->saved_at, e) : 0;
 }
 
-static FIBER void list_letters(struct arena *a, const struct snapshot *shown, struct candidates *c)
+static FIBER void list_range(const struct snapshot *shown, uid first, uid last, struct candidates *c)
 {
-    *c = (struct candidates){.v = arena_array(a, shown->count, sizeof *c->v),
-                             .chunk = arena_array(a, shown->count, sizeof *c->chunk)};
-    struct walk w = walk_from(shown, 1);
-    while (walk_next(&w)) {
+    struct walk w = walk_from(shown, snapshot_seq_from(shown, first));
+    while (walk_next(&w) && w.entry->uid <= last) {
         c->v[c->n] = (struct imap_found){.entry = w.entry, .seq = w.seq};
         c->chunk[c->n++] = w.chunk;
         if (c->n % 1024 == 0) fiber_yield_if_long();
     }
+}
+
+/* Of all letters, or of some. */
+static FIBER void list_letters(struct arena *a, const struct snapshot *shown, const struct uid_set *only,
+                               struct candidates *c)
+{
+    const struct uid_set all = {&(struct uid_range){1, UINT32_MAX}, 1, 0};
+    uint64_t most = only ? uid_set_count(only) : shown->count;
+    if (most > shown->count) most = shown->count;
+    if (!only) only = &all;
+    *c = (struct candidates){.v = arena_array(a, most, sizeof *c->v), .chunk = arena_array(a, most, sizeof *c->chunk)};
+    for (size_t i = 0; i < only->n; i++) list_range(shown, only->v[i].first, only->v[i].last, c);
 }
 
 /* Keeps the letters that match already or may do so; scores of the former are set. How many are open. */
@@ -286,13 +296,14 @@ static FIBER size_t decide(struct search *q, struct candidates *c)
     return open;
 }
 
-static FIBER int ask_store(struct imap_session *s, struct arena *a, struct search *q, struct candidates *c,
+static FIBER int ask_store(struct imap_session *s, struct arena *a, struct search *q, struct candidates *c, bool silent,
                            struct error *e)
 {
     int64_t *emails = arena_array(a, c->n, sizeof *emails);
     for (size_t i = 0; i < c->n; i++) emails[i] = c->v[i].entry->email;
     struct imap_progress *p = arena_new_of(a, struct imap_progress);
     imap_progress_begin(p, s, c->n);
+    if (silent) p->next = FOREVER;
     q->emails = emails;
     q->n = c->n;
     q->score = arena_alloc(a, c->n);
@@ -311,8 +322,9 @@ static FIBER int ask_store(struct imap_session *s, struct arena *a, struct searc
 
 static void free_arena(void *a) { arena_free(a); }
 
-FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
-                          bool selected, struct imap_result *out, struct error *e)
+/* `only`: NULL, or these letters alone, and nothing is said of progress. */
+static FIBER int run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown, bool selected,
+                     const struct uid_set *only, struct imap_result *out, struct error *e)
 {
     struct arena *a = arena_new(NULL, 0);
     arena_defer(s->cmd, free_arena, a);
@@ -326,13 +338,33 @@ FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, c
     struct candidates letters;
     struct search q = {.account = shown->account, .known = known, .known_arg = &letters};
     q.key = compile(&comp, c->key, false);
+    out->at = comp.now;
     if (comp.error) return comp.error;
     int r = comp.facts ? store_view_facts(s->service->store, shown, 0, shown->n_chunks, e) : 0;
     if (r) return r;
-    list_letters(a, shown, &letters);
+    list_letters(a, shown, only, &letters);
     if (comp.saved) r = read_saved_at(s, a, shown, &letters, e);
-    if (!r && decide(&q, &letters) > 0) r = ask_store(s, a, &q, &letters, e);
+    if (!r && decide(&q, &letters) > 0) r = ask_store(s, a, &q, &letters, only != NULL, e);
     out->v = letters.v;
     out->n = letters.n;
     return r;
+}
+
+FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
+                          bool selected, struct imap_result *out, struct error *e)
+{
+    return run(s, c, shown, selected, NULL, out, e);
+}
+
+FIBER int imap_search_some(struct imap_session *s, const struct imap_search *c, const struct uid_set *only,
+                           struct imap_result *out, struct error *e)
+{
+    return run(s, c, s->selected->shown, true, only, out, e);
+}
+
+struct uid_set imap_result_uids(const struct imap_result *r)
+{
+    struct uid_set uids = {0};
+    for (size_t i = 0; i < r->n; i++) uid_set_add(r->arena, &uids, r->v[i].entry->uid, r->v[i].entry->uid);
+    return uids;
 }

@@ -69,6 +69,7 @@ static const struct row {
     [IMAP_MOVE] = {SELECTED, true, imap_on_move},
     [IMAP_EXPUNGE] = {SELECTED, false, imap_on_expunge},
     [IMAP_SEARCH] = {SELECTED, true, imap_on_search},
+    [IMAP_CANCELUPDATE] = {SELECTED, false, imap_on_cancelupdate},
     [IMAP_ESEARCH] = {KNOWN, false, imap_on_esearch},
     [IMAP_SORT] = {SELECTED, true, imap_on_sort},
     [IMAP_THREAD] = {SELECTED, true, imap_on_thread},

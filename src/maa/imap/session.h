@@ -28,6 +28,8 @@ enum imap_enabled { /* by ENABLE, or by a command that implies it */
     IMAP_UIDONLY = 16,  /* RFC 9586 */
 };
 
+struct imap_context; /* a search kept up to date (RFC 5267); context.h */
+
 struct imap_selected {
     int64_t mailbox, account; /* account: the owner's */
     struct str name;          /* by which the client knows it, UTF-8 */
@@ -42,12 +44,13 @@ struct imap_selected {
     bool held;                /* letters are gone, and the client could not be told yet */
     uint64_t told_modseq;     /* up to here it has been told of everything (RFC 7162 §3.2) */
     struct uid_set saved;     /* "$" (RFC 5182); in `arena` */
-    struct uid_set own;       /* letters put there by the client, not told yet; with NOTIFY alone; in `arena` */
+    /* letters put there by the client, not told yet; with NOTIFY and contexts alone; in `arena` */
+    struct uid_set own;
+    struct imap_context *contexts; /* in the order of their making */
     struct arena *arena;      /* lives while it is selected */
 };
 
 struct imap_notifying; /* what NOTIFY asked for; notify.c */
-struct imap_updates; /* searches with UPDATE (RFC 5267); search_update.c */
 
 struct imap_session {
     const struct imap_service *service;
@@ -63,7 +66,6 @@ struct imap_session {
     struct imap_selected *selected; /* NULL: none */
     struct event news;   /* something happened that may have to be told: a newer snapshot, NOTIFY */
     struct imap_notifying *notify;
-    struct imap_updates *updates;
     struct str tag;      /* of the command at hand */
     struct str input;    /* the command at hand as it came */
     bool owes;           /* the command changed the selected mailbox: what came of it is told, whatever NOTIFY says */
@@ -186,8 +188,10 @@ void imap_put_entry_flags(struct imap_session *s, struct buf *b, const struct vi
 bool imap_notified(const struct imap_session *s);        /* does the client want news while it says nothing? */
 FIBER void imap_tell_news(struct imap_session *s);       /* of other mailboxes, as NOTIFY asked; after each command */
 FIBER void imap_tell_unasked(struct imap_session *s);    /* of all, while no command runs (RFC 5465 §3) */
-FIBER void imap_notify_fetch(struct imap_session *s, uid first); /* of letters new to the client, from this UID on */
-/* The client itself put them there: MessageNew's FETCH is not for them (RFC 5465 §5.2). */
+/* FETCH responses of letters new to the client, from this UID on, as NOTIFY and contexts ask for them. */
+FIBER void imap_notify_fetch(struct imap_session *s, uid first);
+mono_us imap_unasked_due(const struct imap_session *s); /* when there will be something to tell without any news */
+/* The client itself put them there: FETCH of letters that come is not for them (RFC 5465 §5.2, §7). */
 void imap_own_letters(struct imap_session *s, int64_t mailbox, const struct uid_set *uids);
 void imap_notify_end(struct imap_session *s);            /* nothing asked for is fine */
 
@@ -207,8 +211,8 @@ imap_handler imap_on_create, imap_on_delete, imap_on_rename, imap_on_subscribe, 
     imap_on_namespace, imap_on_status;
 imap_handler imap_on_getacl, imap_on_setacl, imap_on_deleteacl, imap_on_listrights, imap_on_myrights;
 imap_handler imap_on_getquota, imap_on_getquotaroot, imap_on_setquota, imap_on_getmetadata, imap_on_setmetadata;
-/* FETCH responses of letters shown, as NOTIFY's MessageNew asks for (RFC 5465 §5.2); nothing becomes \Seen. 0, or the
- * session is over (fetch.c). */
+/* FETCH responses of letters shown, as NOTIFY's MessageNew and UPDATE ask for (RFC 5465 §5.2, §7); nothing becomes
+ * \Seen, and what stands twice among the items is told once. 0, or the session is over (fetch.c). */
 FIBER int imap_tell_letters(struct imap_session *s, const struct imap_fetch_items *items, const struct uid_set *uids);
 imap_handler imap_on_fetch, imap_on_store, imap_on_copy, imap_on_move, imap_on_expunge;
 imap_handler imap_on_search, imap_on_sort, imap_on_thread, imap_on_esearch, imap_on_cancelupdate;

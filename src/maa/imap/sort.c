@@ -1,6 +1,6 @@
 /* SORT (RFC 5256 §3, RFC 5957, RFC 6203 §5): keys of each letter found, from the snapshot or from rows, then a stable
  * sort. */
-#include "maa/imap/search.h"
+#include "maa/imap/context.h"
 
 #include <stdlib.h>
 
@@ -17,6 +17,7 @@ struct sorted {
     const struct sorting *sorting;
     struct imap_found found;
     struct sort_value *v; /* n_keys of them */
+    bool gone;            /* from the store: nobody can tell where it belongs */
 };
 
 struct sorting {
@@ -99,7 +100,7 @@ static FIBER int read_keys(struct imap_session *s, struct imap_result *r, struct
         want ? store_search_facts(s->service->store, page, shown->account, emails, n, want, NULL, NULL, facts, e) : 0;
     for (size_t i = 0; i < n && !bad; i++) {
         struct sorted *item = &so->v[from + i];
-        *item = (struct sorted){.sorting = so, .found = r->v[from + i]};
+        *item = (struct sorted){.sorting = so, .found = r->v[from + i], .gone = facts[i].gone};
         item->v = arena_array(r->arena, so->c->n_sort, sizeof *item->v);
         const struct view_facts *view = view_facts_of(shown, item->found.seq);
         for (size_t k = 0; k < so->c->n_sort; k++) {
@@ -111,36 +112,140 @@ static FIBER int read_keys(struct imap_session *s, struct imap_result *r, struct
     return bad;
 }
 
-static FIBER int sort(struct imap_session *s, const struct imap_search *c, struct imap_result *r, struct error *e)
+/* Reads the keys of all letters found. */
+static FIBER int read_all(struct imap_session *s, const struct imap_search *c, struct imap_result *r, bool silent,
+                          struct sorting *so, struct error *e)
 {
-    struct sorting so = {.c = c, .n = r->n, .v = arena_array(r->arena, r->n, sizeof *so.v)};
     const struct snapshot *shown = s->selected->shown;
     struct imap_progress p;
     unsigned want = 0;
+    *so = (struct sorting){.c = c, .n = r->n, .v = arena_array(r->arena, r->n, sizeof *so->v)};
     imap_progress_begin(&p, s, r->n);
+    if (silent) p.next = FOREVER;
     for (size_t i = 0; i < c->n_sort; i++) want |= facts_of(c->sort[i].by);
     int bad = store_view_facts(s->service->store, shown, 0, shown->n_chunks, e);
     for (size_t at = 0; at < r->n && !bad; at += PAGE) {
-        bad = read_keys(s, r, &so, at, r->n - at < PAGE ? r->n - at : PAGE, want, e);
+        bad = read_keys(s, r, so, at, r->n - at < PAGE ? r->n - at : PAGE, want, e);
         if (!bad && !imap_progress(&p, at)) bad = ERR_CANCELLED;
     }
+    return bad;
+}
+
+static FIBER int sort(struct imap_session *s, const struct imap_search *c, struct imap_result *r, bool silent,
+                      struct sorting *so, struct error *e)
+{
+    int bad = read_all(s, c, r, silent, so, e);
     if (bad) return bad;
-    if (so.n > MUCH) offload(run_sort, &so);
-    else run_sort(&so);
-    for (size_t i = 0; i < so.n; i++) r->v[i] = so.v[i].found;
+    if (so->n > MUCH) offload(run_sort, so);
+    else run_sort(so);
+    for (size_t i = 0; i < so->n; i++) r->v[i] = so->v[i].found;
     return 0;
+}
+
+/* ---- where others belong ---- */
+
+/* All letters are looked up at once, step by step, so that a step costs one look into the store. */
+struct placing {
+    struct imap_session *s;
+    const struct imap_listed *list;
+    size_t n;
+    bool *gone;        /* of the list, as far as known: with these nothing is compared */
+    size_t *from, *to; /* where each letter belongs: somewhere from here to there */
+    size_t *with;      /* what each is compared with in this step, SIZE_MAX or an index of: */
+    struct imap_result step;
+    size_t *places;    /* theirs in the list */
+};
+
+/* What a letter is compared with next: near the middle of what is left. False: its place is found. */
+static bool pivot(const struct placing *p, size_t i, size_t *at)
+{
+    size_t middle = p->from[i] + (p->to[i] - p->from[i]) / 2;
+    for (*at = middle; *at < p->to[i]; ++*at)
+        if (!p->gone[*at]) return true;
+    for (*at = middle; *at > p->from[i];)
+        if (!p->gone[--*at]) return true;
+    p->to[i] = p->from[i];
+    return false;
+}
+
+/* The letters of the list that are compared with in this step. False: none, all is done. */
+static bool take_step(struct placing *p, size_t n)
+{
+    const struct snapshot *shown = p->s->selected->shown;
+    bool open = false;
+    p->step.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at;
+        p->with[i] = SIZE_MAX;
+        if (!pivot(p, i, &at)) continue;
+        open = true;
+        if (p->step.n == 0 || p->places[p->step.n - 1] != at) {
+            uint32_t seq = snapshot_seq(shown, p->list[at].uid);
+            p->gone[at] = seq == 0;
+            if (seq == 0) continue;
+            p->places[p->step.n] = at;
+            p->step.v[p->step.n++] = (struct imap_found){snapshot_at(shown, seq), seq, p->list[at].score};
+        }
+        p->with[i] = p->step.n - 1;
+    }
+    return open;
+}
+
+/* Letters went while we looked: then others may have, too. */
+static void note_gone(struct placing *p)
+{
+    const struct snapshot *now = view_newest(p->s->selected->view);
+    for (size_t i = 0; i < p->n; i++) p->gone[i] = p->gone[i] || snapshot_seq(now, p->list[i].uid) == 0;
+    snapshot_unref(now);
+}
+
+static void narrow(struct placing *p, const struct sorting *so, const struct sorting *with)
+{
+    bool gone = false;
+    for (size_t i = 0; i < so->n; i++) {
+        if (p->with[i] == SIZE_MAX) continue;
+        const struct sorted *other = &with->v[p->with[i]];
+        size_t at = p->places[p->with[i]];
+        if (other->gone) p->gone[at] = gone = true;
+        else if (compare(other, &so->v[i]) < 0) p->from[i] = at + 1;
+        else p->to[i] = at;
+    }
+    if (gone) note_gone(p);
+}
+
+FIBER int imap_sort_places(struct imap_session *s, const struct imap_search *c, struct imap_result *r,
+                           const struct imap_listed *list, size_t n, size_t *places, struct error *e)
+{
+    struct sorting so, with;
+    struct arena *a = r->arena;
+    struct placing p = {.s = s, .list = list, .n = n, .from = places};
+    int bad = sort(s, c, r, true, &so, e);
+    if (bad) return bad;
+    p.gone = arena_array(a, n, sizeof *p.gone);
+    p.to = arena_array(a, r->n, sizeof *p.to);
+    p.with = arena_array(a, r->n, sizeof *p.with);
+    p.places = arena_array(a, r->n, sizeof *p.places);
+    p.step.v = arena_array(a, r->n, sizeof *p.step.v);
+    for (size_t i = 0; i < r->n; i++) p.from[i] = 0, p.to[i] = n;
+    while (!bad && take_step(&p, r->n)) {
+        p.step.arena = arena_new(a, 0);
+        if (p.step.n) bad = read_all(s, c, &p.step, true, &with, e);
+        if (p.step.n && !bad) narrow(&p, &so, &with);
+        arena_free(p.step.arena);
+        fiber_yield_if_long();
+    }
+    return bad;
 }
 
 FIBER struct imap_done imap_on_sort(struct imap_session *s, const struct imap_command *c)
 {
     struct imap_result r;
+    struct sorting so;
     struct imap_done refusal;
     struct error why = {0};
-    if (!imap_search_charset(s, &c->search, &refusal)) return refusal;
-    if (imap_search_names_modseq(c->search.key)) imap_enable(s, IMAP_CONDSTORE);
+    if (!imap_search_allowed(s, c, &refusal)) return refusal;
     int e = imap_search_run(s, &c->search, s->selected->shown, true, &r, &why);
-    if (!e) e = sort(s, &c->search, &r, &why);
-    if (e) return imap_search_failed(s, &c->search, e, &why);
-    if (c->search.returns & IMAP_SEARCH_UPDATE) imap_search_no_updates(s);
-    return imap_search_answer(s, c, &r, true);
+    if (!e && c->search.returns & IMAP_SEARCH_UPDATE) r.uids = imap_result_uids(&r);
+    if (!e) e = sort(s, &c->search, &r, false, &so, &why);
+    return e ? imap_search_failed(s, &c->search, e, &why) : imap_search_answer(s, c, &r, true);
 }

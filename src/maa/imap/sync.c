@@ -3,7 +3,7 @@
  *
  * Expunges go first and from the highest number down, so that each number means what the client still has; then how
  * many there are now; then flags, by the numbers that hold from here on. */
-#include "maa/imap/session.h"
+#include "maa/imap/context.h"
 #include "mail/limits.h"
 
 enum { PIECE = 8 << 10 }; /* bytes of untagged responses made at a time */
@@ -134,6 +134,7 @@ struct telling {
     uid old_next; /* letters from here on are new */
     const struct uid_set *quiet;
     uint64_t quiet_modseq;
+    struct uid_set changed; /* letters that came or changed, for contexts */
 };
 
 static FIBER void tell_flags(uint32_t seq, const struct view_entry *e, void *arg)
@@ -143,6 +144,20 @@ static FIBER void tell_flags(uint32_t seq, const struct view_entry *e, void *arg
     if (t->quiet && e->modseq <= t->quiet_modseq && uid_set_has(t->quiet, e->uid)) return;
     imap_put_flags_fetch(t->s, t->b, seq, e);
     flush_piece(t->s, t->b, PIECE);
+}
+
+static void note_changed(uint32_t seq, const struct view_entry *e, void *arg)
+{
+    struct telling *t = arg;
+    (void)seq;
+    uid_set_add(t->s->cmd, &t->changed, e->uid, e->uid);
+}
+
+static void note_all_changed(const struct snapshot *old, const struct snapshot *now, struct telling *t)
+{
+    struct walk w = walk_from(now, snapshot_seq_from(now, old->uid_next));
+    snapshot_changed(old, now, note_changed, t);
+    while (walk_next(&w)) note_changed(w.seq, w.entry, t);
 }
 
 static FIBER void tell_exists(struct imap_session *s, struct buf *b, const struct snapshot *now)
@@ -173,6 +188,7 @@ static FIBER void tell(struct imap_session *s, const struct snapshot *now, struc
         tell_exists(s, b, now);
     }
     if (!s->flags_unwanted) snapshot_changed(old, now, tell_flags, t);
+    if (m->contexts) note_all_changed(old, now, t);
     m->other = NULL;
     snapshot_unref(old);
     flush_piece(s, b, 1);
@@ -200,7 +216,8 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
     const struct snapshot *now = view_newest(m->view);
     if (now == m->shown) {
         snapshot_unref(now);
-        return 0;
+        if (!s->news_unwanted) imap_contexts_tell(s, &(struct uid_set){0}, m->shown->uid_next); /* time goes by */
+        return stream_error(s->io);
     }
     if (now->gone) {
         snapshot_unref(now);
@@ -210,6 +227,9 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
         snapshot_unref(now);
         return 0;
     }
+    m->other = now;
+    imap_contexts_gone(s, now);
+    m->other = NULL;
     uint32_t there = now->count;
     if (!expunges) now = snapshot_keeping(m->shown, now);
     m->held = now->count > there;
@@ -220,6 +240,7 @@ FIBER int imap_sync_quiet(struct imap_session *s, bool expunges, const struct ui
                         .quiet_modseq = quiet_modseq};
     tell(s, now, &t);
     if (!m->held) m->told_modseq = now->highest_modseq;
+    imap_contexts_tell(s, &t.changed, t.old_next);
     if (s->selected->shown->uid_next != t.old_next) imap_notify_fetch(s, t.old_next);
     return stream_error(s->io);
 }
