@@ -29,8 +29,11 @@ const struct command commands[] = {
      "[--password-file FILE | --password-stdin] [--ca FILE | --fingerprint SHA256] [--plaintext] "
      "[--exclude MAILBOX]... [--since TIME] [--again]",
      "take letters from mbox files, Maildirs and other servers", "penny-import"},
-    {"export", command_export, "ACCOUNT FOLDER [--format maildir|mbox] [--mailbox NAME] [--dry-run] [--json]",
-     "write an account's letters to a Maildir or mbox files", "penny-export"},
+    {"export", command_export,
+     "ACCOUNT TARGET [--format maildir|mbox] [--mailbox NAME] [--dry-run] [--json]; to "
+     "imap(s)://USER@HOST[:PORT][/MAILBOX] also [--password-file FILE | --password-stdin] "
+     "[--ca FILE | --fingerprint SHA256] [--plaintext] [--exclude MAILBOX]... [--since TIME] [--again]",
+     "write an account's letters to a Maildir, mbox files, or another server", "penny-export"},
     {"alias", command_alias, "add ADDRESS TARGET... [--no-send] | list | show ADDRESS | remove ADDRESS [TARGET...]",
      "addresses that stand for others", "penny-alias"},
     {"route", command_route,

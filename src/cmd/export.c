@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "cmd/migrate.h"
 #include "cmd/request.h"
 #include "io/file.h"
 #include "io/process.h"
@@ -310,13 +311,21 @@ int command_export(struct program *p, int argc, char **argv)
 {
     struct export x = {.program = p, .text = BUF((size_t)(2 * LIMIT_MESSAGE)), .out = BUF((size_t)(4 * LIMIT_MESSAGE))};
     const char *format = "maildir";
+    struct migration_wishes remote = {0};
     struct words w;
     const struct arg options[] = {{"--format", 0, ARG_TEXT, &format},
                                   {"--mailbox", 0, ARG_TEXT, &x.only},
                                   {"--dry-run", 0, ARG_FLAG, &x.dry},
+                                  MIGRATION_OPTIONS(remote),
                                   {0}};
     int code = program_words(p, argc, argv, options, 2, 2, &w);
     if (code) return code;
+    if (remote_is_url(w.v[1])) {
+        remote.dry = x.dry;
+        return export_imap(p, w.v[0], w.v[1], x.only, &remote);
+    }
+    if (migration_wished(&remote))
+        return program_usage(p, &(struct error){.text = "such options are for imap:// and imaps:// URLs"});
     x.mbox = strcmp(format, "mbox") == 0;
     if (!x.mbox && strcmp(format, "maildir") != 0)
         return program_usage(p, &(struct error){.text = "--format is maildir or mbox"});

@@ -270,7 +270,7 @@ int command_import(struct program *p, int argc, char **argv)
         return import_imap(p, w.v[0], w.v[1], im.under, &remote);
     }
     if (!code && migration_wished(&remote))
-        return program_usage(p, &(struct error){.text = "such options are for imap:// and imaps:// sources"});
+        return program_usage(p, &(struct error){.text = "such options are for imap:// and imaps:// URLs"});
     if (!code) code = program_config(p, &im.config);
     if (code) return code;
     im.account = w.v[0];

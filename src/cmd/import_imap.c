@@ -215,33 +215,6 @@ static FIBER int change_flags(struct migration *m, flag_set flags, const struct 
     return client_ask(m->client, buf_str(b), NULL, e);
 }
 
-/* Letters whose flags are others at the source than they were last time get those; what was changed here alone stays.
- */
-static FIBER int follow_flags(struct migration *m, struct error *e)
-{
-    int error = 0;
-    for (size_t i = 0; i < m->theirs.n && !error; i++) {
-        struct uid_set set = {0};
-        flag_set flags = m->theirs.v[i].flags;
-        for (size_t k = i; k < m->theirs.n && set.n < 1000; k++) { /* all that have the same now, in one go */
-            struct sibling *s = &m->theirs.v[k];
-            struct pair *p = s->pair == NO_PAIR ? NULL : &m->pairs.v[s->pair];
-            if (!p || p->flags == s->flags || s->flags != flags) {
-                if (k == i) break;
-                continue;
-            }
-            p->flags = s->flags;
-            m->changed = true;
-            struct sibling *ours = siblings_find(&m->ours, p->ours);
-            if (!ours || ours->flags == s->flags) continue;
-            uid_set_add(m->arena, &set, ours->uid, ours->uid);
-            m->flagged++;
-        }
-        if (set.n && !m->dry) error = change_flags(m, flags, &set, e);
-    }
-    return error;
-}
-
 /* Letters of \All that are in other mailboxes too. */
 static void pass_over_seen(struct migration *m)
 {
@@ -277,7 +250,7 @@ static FIBER int transfer(struct migration *m, const struct going *g, struct err
     choose_letters(m);
     if (g->place->all) pass_over_seen(m);
     else note_seen(m);
-    error = follow_flags(m, e);
+    error = migration_follow_flags(m, true, change_flags, e);
     if (m->dry) m->carried += m->total;
     else if (!error) error = fetch_letters(m, e);
     return error;
@@ -318,13 +291,10 @@ struct roles { /* the mailboxes of the account that have a use, by use */
 
 static void take_use(void *arg, struct str row)
 {
-    static const struct str words[] = {S_INIT(""),     S_INIT("inbox"), S_INIT("drafts"), S_INIT("sent"),
-                                       S_INIT("junk"), S_INIT("trash"), S_INIT("archive")};
     struct roles *roles = arg;
     json_t *o = json_loadb(row.p, row.n, 0, NULL);
-    for (enum special_use use = USE_DRAFTS; use <= USE_ARCHIVE; use++)
-        if (str_eq(request_text(o, "use"), words[use]))
-            roles->of[use] = arena_str(roles->arena, request_text(o, "mailbox"));
+    enum special_use use = migration_use(request_text(o, "use"));
+    if (use) roles->of[use] = arena_str(roles->arena, request_text(o, "mailbox"));
     json_decref(o);
 }
 
@@ -342,8 +312,8 @@ static bool is_chosen(const struct migration *m, const struct place *p)
 {
     struct str only = m->remote.url.mailbox;
     if (p->holds_none || p->name.n == 0) return false;
-    if (only.n) return str_eq(p->name, only) || (str_starts(p->name, only) && p->name.p[only.n] == '/');
-    if (p->is_virtual) return false;
+    bool named = only.n && str_starts(p->name, only) && (p->name.n == only.n || p->name.p[only.n] == '/');
+    if (only.n ? !named : p->is_virtual) return false;
     for (size_t i = 0; i < m->exclude.n; i++)
         if (place_matches(str_c(m->exclude.v[i]), p->name)) return false;
     return true;
@@ -396,6 +366,6 @@ static FIBER int import_all(struct migration *m, struct error *e)
 int import_imap(struct program *p, const char *account, const char *url, const char *under,
                 const struct migration_wishes *w)
 {
-    struct migration m;
-    return migration_run(&m, p, account, url, str_c(under), w, import_all);
+    struct migration m = {.under = str_c(under)};
+    return migration_run(&m, p, account, url, w, import_all);
 }

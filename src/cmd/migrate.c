@@ -87,6 +87,14 @@ flag_set migration_word(struct migration *m, struct str word)
     return 0;
 }
 
+enum special_use migration_use(struct str word)
+{
+    char attribute[32] = "\\";
+    struct buf b = {.p = attribute, .n = 1, .cap = sizeof attribute, .max = sizeof attribute};
+    buf_add(&b, word);
+    return special_use_of(buf_str(&b));
+}
+
 /* ---- a mailbox ---- */
 
 void migration_enter(struct migration *m, struct str name, struct str raw)
@@ -94,7 +102,8 @@ void migration_enter(struct migration *m, struct str name, struct str raw)
     m->arena = arena_new(m->program->arena, 0);
     m->name = arena_str(m->arena, name);
     m->raw = arena_str(m->arena, raw);
-    m->pairs = (struct pairs){0};
+    m->pairs = m->unsure = (struct pairs){0};
+    m->settable = ~0u;
     m->ours = m->theirs = (struct siblings){0};
     m->memory = BUF(MEMORY_MOST);
     m->words_lost = m->changed = false;
@@ -181,6 +190,15 @@ struct surveying {
     bool in_order;
 };
 
+/* PERMANENTFLAGS (RFC 9051 §7.1): with "\\*" new keywords can be made. */
+static void take_settable(struct migration *m, const struct imap_value *list)
+{
+    struct imap_flags flags;
+    if (!list || !imap_value_flags(m->arena, list, &flags) || imap_values_have(list->first, S("\\*"))) return;
+    m->settable = flags.known;
+    for (size_t i = 0; i < flags.keywords.n; i++) m->settable |= migration_word(m, flags.keywords.v[i]);
+}
+
 static FIBER bool hear_select(void *arg, const struct imap_client *c)
 {
     struct surveying *s = arg;
@@ -189,6 +207,7 @@ static FIBER bool hear_select(void *arg, const struct imap_client *c)
     if (r->has_number && str_ieq(r->name, S("EXISTS"))) s->exists = r->number;
     if (str_ieq(r->code, S("UIDVALIDITY")) && str_to_u64(r->code_text, UINT32_MAX, &validity))
         s->m->pairs.their_validity = (uint32_t)validity;
+    if (str_ieq(r->code, S("PERMANENTFLAGS"))) take_settable(s->m, r->codes);
     return true;
 }
 
@@ -315,17 +334,16 @@ bool migration_wished(const struct migration_wishes *w)
            w->since || w->again;
 }
 
-int migration_run(struct migration *m, struct program *p, const char *account, const char *url, struct str under,
+int migration_run(struct migration *m, struct program *p, const char *account, const char *url,
                   const struct migration_wishes *w, FIBER int (*fn)(struct migration *m, struct error *e))
 {
     struct error e = {0};
     struct run r = {m, fn};
-    *m = (struct migration){.program = p,
-                            .account = account,
-                            .under = under,
-                            .exclude = w->exclude,
-                            .dry = w->dry,
-                            .again = w->again};
+    m->program = p;
+    m->account = account;
+    m->exclude = w->exclude;
+    m->dry = w->dry;
+    m->again = w->again;
     struct world *now = world_real(1);
     int error = w->since ? admin_time(str_c(w->since), clock_utc(now), &m->since, &e) : 0;
     world_free(now);

@@ -35,7 +35,8 @@ struct migration {
     struct client *client;
     struct remote remote;
     const char *account;
-    struct str under;      /* import: --mailbox; export: the mailbox of the URL; may be empty */
+    struct str under;      /* import: --mailbox, where letters go; may be empty */
+    const char *only;      /* export: --mailbox, or NULL */
     struct words exclude;
     struct hash_key hash;  /* of Message-IDs and objects */
     struct map seen;       /* objects of their letters; while importing */
@@ -51,6 +52,8 @@ struct migration {
     char key[2 * 16 + 1];  /* of the memory */
     struct pairs pairs;    /* with the words of both sides' flags */
     bool words_lost;       /* a keyword had no room; told once */
+    struct pairs unsure;   /* exported, but their UIDs there were not told */
+    flag_set settable;     /* flags that can be kept there */
     struct siblings ours, theirs;
     struct buf memory;     /* as read */
     size_t saved;          /* pairs that are noted already */
@@ -61,7 +64,7 @@ struct migration {
     mono_us began, told;
 };
 
-/* Reads the words of the command line that both have; runs fn in a fiber with both ends open; prints. `refused` letters
+/* Fills *m, of which `under` and `only` are set; runs fn in a fiber with both ends open; prints. `refused` letters
  * make EX_DATAERR. */
 struct migration_wishes {
     struct remote_wishes remote;
@@ -73,7 +76,7 @@ struct migration_wishes {
     REMOTE_OPTIONS((w).remote), {"--exclude", 0, ARG_TEXTS, &(w).exclude}, {"--since", 0, ARG_TEXT, &(w).since}, \
         {"--again", 0, ARG_FLAG, &(w).again}
 bool migration_wished(const struct migration_wishes *w); /* is there any? */
-int migration_run(struct migration *m, struct program *p, const char *account, const char *url, struct str under,
+int migration_run(struct migration *m, struct program *p, const char *account, const char *url,
                   const struct migration_wishes *w, FIBER int (*fn)(struct migration *m, struct error *e));
 
 /* Begins with a mailbox; end with migration_leave() whatever comes. */
@@ -87,6 +90,12 @@ FIBER int migration_survey_ours(struct migration *m, bool make, enum special_use
 FIBER int migration_survey_theirs(struct migration *m, bool write, struct error *e);
 /* Which is which: by the memory, then by date, size and Message-ID. import: which side the letters come from. */
 FIBER int migration_match(struct migration *m, bool import, struct error *e);
+/* Letters whose flags are others at the source than last time get those by change(), which is given UIDs of the other
+ * side; what was changed there alone stays. */
+FIBER int migration_follow_flags(struct migration *m, bool import,
+                                 FIBER int (*change)(struct migration *m, flag_set flags, const struct uid_set *set,
+                                                     struct error *e),
+                                 struct error *e);
 void migration_pair(struct migration *m, struct sibling *theirs /* or NULL */, uid their_uid, uid our_uid,
                     flag_set flags);
 /* Writes the memory: always, or when enough is new. Nothing in a dry run. */
@@ -95,6 +104,9 @@ FIBER int migration_remember(struct migration *m, bool always, struct error *e);
 /* The bit of a keyword; 0 when there is no room for it. */
 flag_set migration_word(struct migration *m, struct str word);
 
+/* A use as mailbox.list says it: "sent". */
+enum special_use migration_use(struct str word);
+
 /* A request about the mailbox at hand, with "op", "address" and "mailbox". */
 struct json migration_request(struct migration *m, struct buf *b, const char *op);
 void migration_put_flags(struct migration *m, struct json *j, flag_set flags); /* "flags" and "keywords" */
@@ -102,5 +114,9 @@ void migration_put_flags(struct migration *m, struct json *j, flag_set flags); /
 /* Names what stays behind, on stderr. uid 0: the mailbox as a whole. */
 void migration_finding(struct migration *m, uid u, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void migration_progress(struct migration *m, bool last);
+
+/* To another IMAP server (export_imap.c). only: --mailbox, or NULL. Returns the exit code. */
+int export_imap(struct program *p, const char *account, const char *url, const char *only,
+                const struct migration_wishes *w);
 
 #endif

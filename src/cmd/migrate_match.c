@@ -42,8 +42,12 @@ static void recall(struct migration *m, bool import)
         const struct pair *p = &old.v[i];
         struct sibling *theirs = siblings_find(&m->theirs, p->theirs), *ours = siblings_find(&m->ours, p->ours);
         const struct sibling *source = import ? theirs : ours, *target = import ? ours : theirs;
+        if (!import && !p->theirs && ours) { /* it may be found by what it looks like */
+            pairs_add(m->arena, &m->unsure, (struct pair){0, p->ours, translate(bits, p->flags)});
+            continue;
+        }
         if (!source || source->pair != NO_PAIR || (target && target->pair != NO_PAIR)) continue;
-        if (m->again && !target && p->theirs) continue;
+        if (m->again && !target) continue;
         migration_pair(m, theirs, p->theirs, p->ours, translate(bits, p->flags));
     }
     m->changed = m->pairs.n != old.n;
@@ -212,10 +216,9 @@ static bool ask_for_alike(struct sibling **ours, size_t n_ours, struct sibling *
     return any;
 }
 
-FIBER int migration_match(struct migration *m, bool import, struct error *e)
+static FIBER int match_alike(struct migration *m, bool import, struct error *e)
 {
     size_t n_ours, n_theirs;
-    recall(m, import);
     struct sibling **ours = unpaired(m, &m->ours, &n_ours), **theirs = unpaired(m, &m->theirs, &n_theirs);
     if (!ask_for_alike(ours, n_ours, theirs, n_theirs)) return 0;
     int error = ask_ids(m, &m->ours, ask_ours, e);
@@ -231,4 +234,48 @@ FIBER int migration_match(struct migration *m, bool import, struct error *e)
         i += order >= 0;
     }
     return 0;
+}
+
+FIBER int migration_match(struct migration *m, bool import, struct error *e)
+{
+    recall(m, import);
+    int error = match_alike(m, import, e);
+    for (size_t i = 0; i < m->unsure.n && !error; i++) {
+        const struct pair *p = &m->unsure.v[i];
+        const struct sibling *ours = siblings_find(&m->ours, p->ours);
+        if (ours && ours->pair == NO_PAIR) migration_pair(m, NULL, 0, p->ours, p->flags);
+    }
+    return error;
+}
+
+/* ---- flags ---- */
+
+FIBER int migration_follow_flags(struct migration *m, bool import,
+                                 FIBER int (*change)(struct migration *m, flag_set flags, const struct uid_set *set,
+                                                     struct error *e),
+                                 struct error *e)
+{
+    const struct siblings *source = import ? &m->theirs : &m->ours, *target = import ? &m->ours : &m->theirs;
+    int error = 0;
+    for (size_t i = 0; i < source->n && !error; i++) {
+        struct uid_set set = {0};
+        flag_set flags = source->v[i].flags;
+        /* all that have the same now, in one go */
+        for (size_t k = i; k < source->n && set.n < LIMIT_REMOTE_RANGES; k++) {
+            const struct sibling *s = &source->v[k];
+            struct pair *p = s->pair == NO_PAIR ? NULL : &m->pairs.v[s->pair];
+            if (!p || p->flags == s->flags || s->flags != flags) {
+                if (k == i) break;
+                continue;
+            }
+            p->flags = s->flags;
+            m->changed = true;
+            const struct sibling *mate = siblings_find(target, import ? p->ours : p->theirs);
+            if (!mate || mate->flags == (s->flags & (import ? ~0u : m->settable))) continue;
+            uid_set_add(m->arena, &set, mate->uid, mate->uid);
+            m->flagged++;
+        }
+        if (set.n && !m->dry) error = change(m, flags, &set, e);
+    }
+    return error;
 }

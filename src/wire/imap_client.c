@@ -238,6 +238,8 @@ struct buf *imap_client_begin(struct imap_client *c)
     return &in->line;
 }
 
+struct buf *imap_client_line(struct imap_client *c) { return &inside(c)->line; }
+
 static FIBER int write_line(struct imap_client *c, struct error *e)
 {
     struct imap_client_inside *in = inside(c);

@@ -69,6 +69,7 @@ FIBER void imap_client_close(struct imap_client *c);
  * imap_client_end() is its tag's number. Several may be under way where the server must answer them in order (RFC 9051
  * §5.5: APPENDs, not FETCHes). */
 struct buf *imap_client_begin(struct imap_client *c);
+struct buf *imap_client_line(struct imap_client *c); /* the same buffer again */
 /* A string: quoted, or as a literal if it must be. 0, an error, or 1: refused in the middle, which ends the command:
  * the tagged response is in c->said. */
 FIBER int imap_client_string(struct imap_client *c, struct str s, struct error *e);

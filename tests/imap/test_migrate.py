@@ -1,7 +1,6 @@
 """penny import and penny export with another IMAP server: Dovecot, another Penny Post, and servers that lie."""
 import imaplib
 import json
-import os
 import re
 import signal
 import socket
@@ -15,7 +14,6 @@ import pytest
 from conftest import ANY
 from dovecot import Dovecot
 
-A = "alice@example.org"
 LITTLE = b"From: a@example.net\r\nSubject: x\r\n\r\n"
 
 
@@ -65,7 +63,7 @@ def fill(port, user, password, mailboxes, prefix=""):
 
 def some_mail():
     letters = [(post.letter(f"m-{i}", b"line\r\n" * (i + 1)), ["", "\\Seen", "\\Answered \\Flagged", "\\Seen work $Forwarded", "\\Deleted"][i % 5],
-                f"{i % 28 + 1:2d}-Jan-2020 10:00:{i % 60:02d} +0200") for i in range(260)]
+                f"{i % 28 + 1:2d}-Jan-2020 10:00:{i % 60:02d} +0200") for i in range(130)]
     odd = (LITTLE + b"8-bit \xe4\xf6 \r\n" + b"y" * 5000 + b"\r\n", "\\Seen", "01-Feb-1999 00:00:00 -0700")
     return {"INBOX": letters, "Sent": [odd, odd], "Work": letters[:3], "Work.Old &- new": letters[3:5],
             "Gr&APwA3w-e": [(LITTLE + b"end", "\\Draft", "31-Dec-2010 23:59:59 +0000")]}
@@ -81,26 +79,36 @@ def assert_same(have, want):
 @pytest.fixture(scope="module")
 def there():
     d = Dovecot()
-    for user in ("ada", "big", "cut", "flags"):
-        if user == "ada":
-            fill(d.ports["imaps"], user, d.password, some_mail(), "INBOX.")
+    fill(d.ports["imaps"], "ada", d.password, some_mail(), "INBOX.")
     yield d
     d.stop()
 
 
-@pytest.fixture
-def office(request):
-    p = post.Penny(at={k: f"127.0.0.1:{post.free_port()}" for k in ("imaps", "imap")})
+class Office:
+    """A server of ours and a new account of it."""
+
+    def __init__(self, house, me):
+        self.folder, self.config, self.ports, self.penny, self.account, self.me = house.folder, house.config, house.ports, house.penny, house.account, me
+        self.account(me)
+
+
+@pytest.fixture(scope="module")
+def house():
+    p = post.Penny(at={"imaps": f"127.0.0.1:{post.free_port()}"})
     p.start()
     yield p
-    if p.process.poll() is None:
-        p.stop()
+    p.stop()
     p.remove()
+
+
+@pytest.fixture
+def office(house, request):
+    return Office(house, f"{request.node.name.removeprefix('test_').replace('_', '-')}@example.org")
 
 
 def run(office, verb, there, url, *more, check=True, password=None):
     (office.folder / "password").write_text((password or there.password) + "\n")
-    r = office.penny(verb, A, url, "--password-file", office.folder / "password", "--ca", there.certificate, "--json", *more, check=check)
+    r = office.penny(verb, office.me, url, "--password-file", office.folder / "password", "--ca", there.certificate, "--json", *more, check=check)
     assert "ERROR: " not in r.stderr and "runtime error" not in r.stderr, r.stderr
     return json.loads(r.stdout) if check else r
 
@@ -115,11 +123,11 @@ def test_from_dovecot(office, there):
     got = run(office, "import", there, url(there))
     n = sum(map(len, want.values()))
     assert dry["letters"] == got["letters"] == n and got["there"] == 0 and got["refused"] == 0
-    have = contents(office.ports["imaps"], A, post.PASSWORD)
+    have = contents(office.ports["imaps"], office.me, post.PASSWORD)
     assert_same(have, want)
     again = run(office, "import", there, url(there, kind="imap"))
     assert (again["letters"], again["there"], again["flags"]) == (0, n, 0)
-    subscribed = {b["mailbox"]: b for b in json.loads(office.penny("mailbox", "list", A, "--json").stdout)}
+    subscribed = {b["mailbox"]: b for b in json.loads(office.penny("mailbox", "list", office.me, "--json").stdout)}
     assert subscribed["Work/Old & new"]["subscribed"] and subscribed["Sent"]["use"] == "sent"
     office.penny("verify", "--bodies")
     hexed = fingerprint(there.certificate)  # by another name of the host nothing is remembered, and all is recognised
@@ -146,20 +154,106 @@ def test_what_changed_since(office, there):
     assert run(office, "import", there, url(there, "flags"))["letters"] == 5
     fill(there.ports["imaps"], "flags", there.password, {"INBOX": letters[5:]})
     change(there, "flags", "INBOX", "1:2", "+FLAGS", "\\Seen later")
-    c = login(office.ports["imaps"], A, post.PASSWORD)
+    c = login(office.ports["imaps"], office.me, post.PASSWORD)
     c.select("INBOX")
     c.uid("STORE", "3", "+FLAGS", "(\\Flagged)")
     c.uid("MOVE", "5", "Archive")
     c.logout()
     r = run(office, "import", there, url(there, "flags"))
     assert (r["letters"], r["there"], r["flags"]) == (1, 5, 2)
-    have = contents(office.ports["imaps"], A, post.PASSWORD)
+    have = contents(office.ports["imaps"], office.me, post.PASSWORD)
     assert [f for _, f, _ in have["INBOX"]] == [{"\\Seen", "later"}, {"\\Seen", "later"}, {"\\Flagged"}, frozenset(), frozenset()]
     assert [text for text, *_ in have["INBOX"]] == [letters[i][0] for i in (0, 1, 2, 3, 5)]
     assert run(office, "import", there, url(there, "flags"), "--dry-run", "--again")["letters"] == 1
     assert run(office, "import", there, url(there, "flags"), "--again")["letters"] == 1
-    assert len(contents(office.ports["imaps"], A, post.PASSWORD)["INBOX"]) == 6
+    assert len(contents(office.ports["imaps"], office.me, post.PASSWORD)["INBOX"]) == 6
     assert run(office, "import", there, url(there, "flags"), "--mailbox", "Old", "--since", "2020-02-02")["letters"] == 0
+
+
+def test_to_dovecot_and_back(office, there):
+    """Out to Dovecot, twice; what changed here is followed; and from there into another account: nothing is lost on the way."""
+    mail = {k: v[:30] for k, v in some_mail().items()}
+    fill(office.ports["imaps"], office.me, post.PASSWORD, {k.replace(".", "/"): v for k, v in mail.items()})
+    want = contents(office.ports["imaps"], office.me, post.PASSWORD)
+    n = sum(map(len, want.values()))
+    assert run(office, "export", there, url(there, "out"), "--dry-run")["letters"] == n
+    got = run(office, "export", there, url(there, "out"))
+    assert got["letters"] == n and got["refused"] == 0
+    assert_same(contents(there.ports["imaps"], "out", there.password, "INBOX."), want)
+    c = login(office.ports["imaps"], office.me, post.PASSWORD)
+    c.select("Work")
+    c.uid("STORE", "1:2", "FLAGS", "(\\Flagged urgent)")
+    c.append("Work", "", None, LITTLE + b"new")
+    c.logout()
+    change(there, "out", "INBOX", "1", "FLAGS", "\\Answered")
+    again = run(office, "export", there, url(there, "out", "imap"))
+    assert (again["letters"], again["there"], again["flags"]) == (1, n, 2)
+    there_now = contents(there.ports["imaps"], "out", there.password, "INBOX.")
+    assert_same({"Work": there_now["Work"]}, {"Work": contents(office.ports["imaps"], office.me, post.PASSWORD)["Work"]})
+    assert there_now["INBOX"][0][1] == {"\\Answered"}
+    c = login(there.ports["imaps"], "out", there.password)
+    assert b"INBOX.Work" in b" ".join(c.lsub()[1])
+    c.logout()
+    assert run(office, "import", there, url(there, "out"))["letters"] == 0  # the memory is the same both ways
+    office.account("carol@example.org")
+    (office.folder / "password").write_text(there.password)
+    office.penny("import", "carol@example.org", url(there, "out"), "--password-file", office.folder / "password", "--ca", there.certificate)
+    assert_same(contents(office.ports["imaps"], "carol@example.org", post.PASSWORD), there_now)
+
+
+def test_a_simple_server(office):
+    """IMAP4rev1 and nothing else: literals are asked for, no UID is told, subscriptions come by LSUB; a folder of its own for all that is exported."""
+    d = Dovecot("/", "", "imap_capability = IMAP4rev1\n")
+    try:
+        mail = {k: v[:6] for k, v in some_mail().items()}
+        fill(office.ports["imaps"], office.me, post.PASSWORD, {k.replace(".", "/"): v for k, v in mail.items()})
+        want = contents(office.ports["imaps"], office.me, post.PASSWORD)
+        n = sum(map(len, want.values()))
+        assert run(office, "export", d, url(d, "simple", path="/From%20penny"))["letters"] == n
+        assert_same({k.replace("From penny/", "", 1).replace("From penny", "INBOX"): v
+                     for k, v in contents(d.ports["imaps"], "simple", d.password).items()}, want)
+        c = login(office.ports["imaps"], office.me, post.PASSWORD)
+        c.select("Work")
+        c.uid("STORE", "2", "FLAGS", "(\\Flagged)")
+        c.logout()
+        again = run(office, "export", d, url(d, "simple", path="/From%20penny"))
+        assert (again["letters"], again["there"], again["flags"]) == (0, n, 1)
+        assert run(office, "import", d, url(d, "simple", path="/From%20penny"), "--mailbox", "Back", "--exclude", "*/Work")["mailboxes"] == 7
+        have = contents(office.ports["imaps"], office.me, post.PASSWORD)
+        assert_same({"Sent": have["Back/From penny/Sent"]}, {"Sent": want["Sent"]})
+    finally:
+        d.stop()
+
+
+def test_penny_to_penny(office):
+    """Both ways between two of us: UTF-8 in names and headers, the longest letter that is taken, one that is not taken there."""
+    other = post.Penny(at={"imaps": f"127.0.0.1:{post.free_port()}"})
+    other.certify("localhost")
+    other.start()
+    try:
+        utf8 = "From: <a@example.net>\r\nSubject: Grüße\r\nMessage-ID: <ü@example.net>\r\n\r\nkörper\r\n".encode()
+        big = post.letter("big", (b"z" * 998 + b"\r\n") * 3000)
+        (office.folder / "box.mbox").write_bytes(b"From a Thu Jan  2 10:00:00 2020\n" + utf8.replace(b"\r\n", b"\n") +
+                                                 b"\nFrom a Thu Jan  2 10:00:00 2020\n" + big.replace(b"\r\n", b"\n"))
+        office.penny("import", office.me, office.folder / "box.mbox", "--mailbox", "Größe & Co/日本")
+        office.penny("mailbox", "create", office.me, "Sent/2020")
+        there = lambda: None  # noqa: E731
+        there.certificate, there.password, there.ports = other.certificate, post.PASSWORD, other.ports
+        at = f"imaps://bob%40example.org@localhost:{other.ports['imaps']}"
+        r = run(office, "export", there, at)
+        assert (r["letters"], r["refused"]) == (2, 0), r
+        assert run(office, "export", there, at)["letters"] == 0
+        boxes = {b["mailbox"]: b for b in json.loads(other.penny("mailbox", "list", "bob@example.org", "--json").stdout)}
+        assert boxes["Größe & Co/日本"]["messages"] == 2 and "Sent/2020" in boxes
+        got = run(office, "import", there, at, "--mailbox", "Again")
+        assert got["letters"] == 2
+        for name in ("mbox", "again"):
+            office.penny("export", office.me, office.folder / name, "--format", "mbox", "--mailbox", "Größe & Co/日本" if name == "mbox" else "Again/Größe & Co/日本")
+        one, two = (next((office.folder / name).iterdir()).read_bytes() for name in ("mbox", "again"))
+        assert one == two and "Grüße".encode() in one
+    finally:
+        other.stop()
+        other.remove()
 
 
 class Cut:
@@ -203,17 +297,17 @@ def test_cut_off(office, there):
     first = json.loads(r.stdout)["letters"]
     assert 50 < first < 110
     stuck = Cut(there.ports["imaps"], 5_500_000, stall=True)
-    p = subprocess.Popen([post.PENNY, "-c", office.config, "import", A, f"imaps://cut@localhost:{stuck.port}", "--password-file", office.folder / "password",
+    p = subprocess.Popen([post.PENNY, "-c", office.config, "import", office.me, f"imaps://cut@localhost:{stuck.port}", "--password-file", office.folder / "password",
                           "--ca", there.certificate], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert stuck.stalled.wait(20)
-    n = lambda: json.loads(office.penny("mailbox", "show", A, "INBOX", "--json").stdout)["messages"]  # noqa: E731
+    n = lambda: json.loads(office.penny("mailbox", "show", office.me, "INBOX", "--json").stdout)["messages"]  # noqa: E731
     post.until(lambda: n() > first + 50)
     p.send_signal(signal.SIGINT)
     assert p.wait(20) != 0
     second = n()
     r = run(office, "import", there, url(there, "cut"))
     assert (r["letters"], r["there"]) == (300 - second, second)
-    assert contents(office.ports["imaps"], A, post.PASSWORD)["INBOX"] == contents(there.ports["imaps"], "cut", there.password)["INBOX"]
+    assert contents(office.ports["imaps"], office.me, post.PASSWORD)["INBOX"] == contents(there.ports["imaps"], "cut", there.password)["INBOX"]
 
 
 def test_not_let_in(office, there):
@@ -236,9 +330,9 @@ def test_not_let_in(office, there):
     fails(64, "for imap://", at="/var/mail/ada")
     hexed = fingerprint(there.certificate)
     (office.folder / "password").write_text(there.password)
-    r = office.penny("import", A, ada, "--password-stdin", "--dry-run", input=there.password + "\n", check=False)
+    r = office.penny("import", office.me, ada, "--password-stdin", "--dry-run", input=there.password + "\n", check=False)
     assert r.returncode == 69 and "certificate" in r.stderr
-    office.penny("import", A, ada.replace("localhost", "127.0.0.1"), "--password-stdin", "--fingerprint", hexed, "--dry-run", input=there.password + "\n")
+    office.penny("import", office.me, ada.replace("localhost", "127.0.0.1"), "--password-stdin", "--fingerprint", hexed, "--dry-run", input=there.password + "\n")
 
 
 class Liar(threading.Thread):
@@ -301,13 +395,13 @@ def huge(s):
 
 def try_liar(office, check=False, **script):
     liar = Liar(**script)
-    p = office.penny("import", A, f"imap://u@localhost:{liar.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
+    p = office.penny("import", office.me, f"imap://u@localhost:{liar.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
     assert "ERROR: " not in p.stderr and "runtime error" not in p.stderr, p.stderr
     return p
 
 
 def test_servers_that_lie(office):
-    n = lambda: json.loads(office.penny("mailbox", "show", A, "INBOX", "--json").stdout)["messages"]  # noqa: E731
+    n = lambda: json.loads(office.penny("mailbox", "show", office.me, "INBOX", "--json").stdout)["messages"]  # noqa: E731
     for words, script in (
         ("does not end", {"LIST": endless}),
         ("does not end", {"LIST": b'* LIST () "/" {99999999999999999999999}\r\n'}),
@@ -379,11 +473,11 @@ def test_odd_names_and_refusals(office):
 
     r = try_picky(office, Picky())
     assert r.returncode == 65, r.stderr
-    boxes = {b["mailbox"]: b["messages"] for b in json.loads(office.penny("mailbox", "list", A, "--json").stdout)}
+    boxes = {b["mailbox"]: b["messages"] for b in json.loads(office.penny("mailbox", "list", office.me, "--json").stdout)}
     assert {k: v for k, v in boxes.items() if v} == dict.fromkeys(("_/_etc_passwd", "_etc/shadow", "a/b", "&bad", "INBOX/Trash", "___x"), 2), boxes
     assert "none" not in boxes
     assert "locked: it cannot be opened" in r.stderr and "a/b: UID 2 is refused; the server says: cannot read it" in r.stderr
 
 
 def try_picky(office, picky):
-    return office.penny("import", A, f"imap://u@localhost:{picky.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
+    return office.penny("import", office.me, f"imap://u@localhost:{picky.port}", "--plaintext", "--password-stdin", "--json", input="p\n", check=False)
