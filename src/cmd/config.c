@@ -94,6 +94,9 @@ static const struct conf_setting imap_table[] = {
         config_imap, unauthenticate, "yes",
         "Let programs log out and in again as somebody else on the same connection (UNAUTHENTICATE). \"no\" behind a "
         "proxy that looks at the first log-in alone.")},
+    {YES_NO(config_imap, uidonly, "no",
+            "Offer UIDONLY (RFC 9586). Microsoft 365, fetching for Outlook (15.20, 2025), switches it on where it is "
+            "offered, goes on in message numbers all the same, and then gets no letters.")},
     {0},
 };
 static const struct conf_setting submission_table[] = {

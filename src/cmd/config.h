@@ -71,7 +71,7 @@ struct config {
         bool counts_in_quota;  /* what is kept so */
     } mailbox;
     struct config_imap {
-        bool unauthenticate;
+        bool unauthenticate, uidonly;
     } imap;
     struct config_submission {
         bool hide_client;

@@ -108,6 +108,7 @@ static void prepare_imap(struct server *s, struct port *p)
         .hostname = s->config->hostname,
         .size_max = s->config->limits.message_size,
         .unauthenticate = s->config->imap.unauthenticate,
+        .uidonly = s->config->imap.uidonly,
         .log = s->log,
     };
 }

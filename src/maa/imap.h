@@ -20,6 +20,7 @@ struct imap_service { /* what stands behind a listener; constant while sessions 
     struct str hostname;
     int64_t size_max; /* octets of a letter appended */
     bool unauthenticate; /* one may log out and in again (RFC 8437) */
+    bool uidonly;        /* UIDONLY (RFC 9586) is there */
     const struct log *log;
 };
 

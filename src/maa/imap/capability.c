@@ -14,7 +14,7 @@ static const struct {
 } features[] = {
     {ALWAYS, S_INIT("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE")}, /* RFC 7888, 4959, 2971, 5161 */
     {AFTER, S_INIT("UIDPLUS MOVE MULTIAPPEND BINARY REPLACE")},           /* RFC 4315, 6851, 3502, 3516, 8508 */
-    {AFTER, S_INIT("CONDSTORE QRESYNC UIDONLY UTF8=ACCEPT")},             /* RFC 7162, 9586, 6855 */
+    {AFTER, S_INIT("CONDSTORE QRESYNC UTF8=ACCEPT")},                     /* RFC 7162, 6855 */
     {AFTER, S_INIT("OBJECTID PREVIEW SAVEDATE")},                         /* RFC 8474, 8970, 8514 */
     {AFTER, S_INIT("ESEARCH SEARCHRES WITHIN PARTIAL MULTISEARCH")},      /* RFC 4731, 5182, 5032, 9394, 7377 */
     {AFTER, S_INIT("SORT SORT=DISPLAY ESORT")},                           /* RFC 5256, 5957, 5267 */
@@ -62,6 +62,7 @@ static void put_capabilities(const struct imap_session *s, struct buf *b)
     }
     if (!before) {
         if (s->service->unauthenticate) buf_lit(b, " UNAUTHENTICATE"); /* RFC 8437 */
+        if (s->service->uidonly) buf_lit(b, " UIDONLY");               /* RFC 9586 */
         buf_printf(b, " APPENDLIMIT=%lld", (long long)s->service->size_max); /* RFC 7889 §2 */
         return;
     }

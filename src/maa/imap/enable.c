@@ -33,6 +33,7 @@ FIBER struct imap_done imap_on_enable(struct imap_session *s, const struct imap_
         for (size_t k = 0; k < sizeof extensions / sizeof *extensions; k++)
             if (str_ieq(c->words.v[i], extensions[k].name)) bits |= extensions[k].bits;
     }
+    if (!s->service->uidonly) bits &= ~(unsigned)IMAP_UIDONLY;
     if (s->selected && bits & IMAP_UTF8 & ~s->enabled) /* RFC 6855 §3: names would change under way */
         return imap_bad(S("UTF8=ACCEPT: not with a mailbox selected"));
     imap_enable(s, bits);

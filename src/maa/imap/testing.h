@@ -103,7 +103,8 @@ TESTING void imap_test_furnish(struct imap_test *t)
                                        .arg = t,
                                        .hostname = S("imap.example.org"),
                                        .size_max = LIMIT_MESSAGE,
-                                       .unauthenticate = true};
+                                       .unauthenticate = true,
+                                       .uidonly = true};
 }
 
 TESTING FIBER void imap_test_people(struct imap_test *t)

@@ -32,7 +32,8 @@ static void rig_end(void *arg)
 }
 
 /* What transcripts can set: "letter TEXT" (another one in bob's INBOX; C's escapes), "plaintext yes|no" (log-in without
- * TLS), "tls yes" (there is a certificate), "tls-first yes", "proxy yes". bob and ann log in with "secret". */
+ * TLS), "tls yes" (there is a certificate), "tls-first yes", "proxy yes", "uidonly
+ * no" (there is no UIDONLY). bob and ann log in with "secret". */
 static bool rig_option(void *arg, struct str name, struct str value)
 {
     struct rig *r = arg;
@@ -42,6 +43,7 @@ static bool rig_option(void *arg, struct str name, struct str value)
     else if (str_eq(name, S("tls"))) r->t.tls = str_eq(value, S("yes"));
     else if (str_eq(name, S("tls-first"))) r->t.service.tls_first = str_eq(value, S("yes"));
     else if (str_eq(name, S("proxy"))) r->t.proxy = str_eq(value, S("yes"));
+    else if (str_eq(name, S("uidonly"))) r->t.service.uidonly = str_eq(value, S("yes"));
     else return false;
     return true;
 }
