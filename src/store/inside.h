@@ -277,6 +277,7 @@ int view_recover(struct store *s, struct error *e); /* everything anew: nobody k
 void watches_init(struct store *s);
 void watches_free(struct store *s);
 void watch_committed(struct store *s); /* what the group's commit changed, to those who watch the account */
+void watch_recover(struct store *s);   /* nobody knows what the last commit did: anything may have happened */
 
 /* search_index.c */
 void search_index_tell(struct search_index *x); /* in the lane, after a commit */

@@ -301,10 +301,40 @@ static FIBER void unknown_commits(void *arg)
     store_view_close(v);
 }
 
+static void on_some_news(void *calls) { ++*(int *)calls; }
+
+/* Who watches an account is told that anything may have happened. */
+static FIBER void unknown_news(void *arg)
+{
+    struct testing *t = arg;
+    struct error e = {0};
+    struct account_news *v;
+    bool lost;
+    int calls = 0;
+    testing_account(t);
+    struct account_watch *w =
+        store_watch_account(t->store, loop_self(), t->account, t->account, on_some_news, &calls);
+    for (int nth = 1, unknown = 0; !unknown; nth++) {
+        assert_true(nth < 40);
+        store_fail_step(t->store, nth);
+        unknown = letter_accept(t, S("Subject: x\r\n\r\n"), 0, NULL, &e) == ERR_UNKNOWN;
+        store_fail_step(t->store, 0);
+        for (uid first; store_stats(t->store).writes_refused; fiber_sleep(SECONDS(1)))
+            store_recent(t->store, t->inbox, false, &first, NULL);
+        fiber_sleep(SECONDS(1));
+        calls = unknown ? calls : 0;
+        store_watch_take(w, t->arena, &v, &lost);
+        assert_int_equal(lost, unknown);
+    }
+    assert_true(calls > 0);
+    store_unwatch_account(w);
+}
+
 static void test_unknown_commits(void **state)
 {
     (void)state;
     twice(unknown_commits);
+    twice(unknown_news);
 }
 
 /* ---- news of an account ---- */

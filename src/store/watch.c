@@ -207,6 +207,14 @@ static void note(struct account_watch *w, const struct news_note *what)
     if (w->lost) forget(w);
 }
 
+static struct account_watch *to_be_posted(struct account_watch *w, struct account_watch *list)
+{
+    if (w->posted) return list;
+    w->posted = true;
+    w->next = list;
+    return w;
+}
+
 /* To all watches of the account; those to be posted to are put before `list`. Under the lock. */
 static struct account_watch *note_all(struct store *s, const struct news_note *what, struct account_watch *list)
 {
@@ -215,12 +223,17 @@ static struct account_watch *note_all(struct store *s, const struct news_note *w
     list_each (node, &of->watches) {
         struct account_watch *w = list_entry(node, struct account_watch, link);
         note(w, what);
-        if (w->posted) continue;
-        w->posted = true;
-        w->next = list;
-        list = w;
+        list = to_be_posted(w, list);
     }
     return list;
+}
+
+static void post_all(struct account_watch *list)
+{
+    for (struct account_watch *next; list; list = next) {
+        next = list->next;
+        loop_post(list->loop, &list->post);
+    }
 }
 
 void watch_committed(struct store *s)
@@ -235,10 +248,25 @@ void watch_committed(struct store *s)
     }
     for (size_t i = 0; i < r->n_news; i++) list = note_all(s, &r->news[i], list);
     lock_give(s->lock);
-    for (struct account_watch *next; list; list = next) {
-        next = list->next;
-        loop_post(list->loop, &list->post);
+    post_all(list);
+}
+
+void watch_recover(struct store *s)
+{
+    struct account_watch *list = NULL;
+    const struct map_entry *entry;
+    lock_take(s->lock);
+    for (size_t i = 0; (entry = map_next(&s->watched.map, &i));) {
+        const struct watched *of = entry->value;
+        list_each (node, &of->watches) {
+            struct account_watch *w = list_entry(node, struct account_watch, link);
+            w->lost = true;
+            forget(w);
+            list = to_be_posted(w, list);
+        }
     }
+    lock_give(s->lock);
+    post_all(list);
 }
 
 void watches_init(struct store *s)

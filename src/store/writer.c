@@ -385,6 +385,7 @@ static bool recover(struct store *s)
         db_close(w->db);
         w->db = NULL;
     }
+    if (!r) watch_recover(s);
     w->retry_at = r ? clock_mono(s->world) + REOPEN_US : 0;
     w->broken = r != 0;
     atomic_store(&s->writes_refused, w->broken);
