@@ -105,6 +105,12 @@ static FIBER struct pop3_reply step(struct pop3_session *p, const struct pop3_co
     if (!(commands[c->verb].states & p->state))
         return pop3_complain(p, p->state == POP3_AUTHORIZATION ? S("log in first") : S("you are logged in already"));
     if (c->error) return pop3_complain(p, str_c(c->error));
+    if (p->state != POP3_AUTHORIZATION && !store_account_is_active(p->service->store, p->who.account)) {
+        struct pop3_reply r = pop3_no("AUTH", S("this account is not served any more")); /* RFC 3206 §5 */
+        r.close = true;
+        p->end = "account not served";
+        return r;
+    }
     return commands[c->verb].run(p, c);
 }
 

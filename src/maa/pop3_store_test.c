@@ -345,6 +345,34 @@ static void a_bad_disk_is_told(void **state)
     sim_twice(21, failing, NULL);
 }
 
+/* ---- an account that is disabled ---- */
+
+static FIBER void fetch_disabled(struct house *h)
+{
+    struct error e = {0};
+    deliver(h, S(ONE));
+    struct stream *c = log_in(h, S("+OK 1 letters*"));
+    ok(store_account_change(h->t.store, h->t.account, &(bool){true}, NULL, NULL, NULL, &e), &e);
+    ask_for(c, S("RETR 1"), S("-ERR [AUTH] *"));
+    hang_up(c);
+}
+
+static void disabling(struct sim *sim, void *arg)
+{
+    (void)arg;
+    struct house h = {0};
+    begin_house(&h, sim);
+    run(&h, fetch_disabled);
+    assert_true(h.over);
+    testing_close(&h.t);
+}
+
+static void who_is_disabled_gets_nothing_more(void **state)
+{
+    (void)state;
+    sim_twice(31, disabling, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +380,7 @@ int main(void)
         cmocka_unit_test(unique_ids_stay),
         cmocka_unit_test(what_quit_deleted_stays_deleted),
         cmocka_unit_test(a_bad_disk_is_told),
+        cmocka_unit_test(who_is_disabled_gets_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,6 +178,8 @@ int store_maildrop_lock(struct store *s, int64_t account)
 
 void store_maildrop_unlock(struct store *s, int64_t account) { s->locked[account] = false; }
 
+bool store_account_is_active(struct store *s, int64_t account) { return s->locked[account]; } /* who is logged in is */
+
 /* ---- who may log in ---- */
 
 static const struct {

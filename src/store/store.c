@@ -47,6 +47,15 @@ const struct directory *store_directory(struct store *s)
 
 static void give_back_directory(void *d) { directory_unref(d); }
 
+bool store_account_is_active(struct store *s, int64_t account)
+{
+    const struct directory *d = store_directory(s);
+    const struct directory_account *a = directory_account_by_id(d, account);
+    bool active = a && !a->disabled;
+    directory_unref(d);
+    return active;
+}
+
 const struct directory *store_directory_in(struct arena *a, struct store *s)
 {
     const struct directory *d = store_directory(s);

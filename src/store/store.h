@@ -46,6 +46,7 @@ int64_t store_new_id(struct store *s); /* of messages, sessions, everything; any
 
 /* The current snapshot, referenced; give back with directory_unref(). Any thread. */
 const struct directory *store_directory(struct store *s);
+bool store_account_is_active(struct store *s, int64_t account); /* it is there, and not disabled; from memory */
 const struct directory *store_directory_in(struct arena *a, struct store *s); /* given back with the arena */
 
 FIBER int store_domain_add(struct store *s, struct str domain_key, struct str alias_of_key /* or none */,

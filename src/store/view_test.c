@@ -312,8 +312,7 @@ static FIBER void unknown_news(void *arg)
     bool lost;
     int calls = 0;
     testing_account(t);
-    struct account_watch *w =
-        store_watch_account(t->store, loop_self(), t->account, t->account, on_some_news, &calls);
+    struct account_watch *w = store_watch_account(t->store, loop_self(), t->account, t->account, on_some_news, &calls);
     for (int nth = 1, unknown = 0; !unknown; nth++) {
         assert_true(nth < 40);
         store_fail_step(t->store, nth);

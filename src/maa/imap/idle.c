@@ -9,6 +9,7 @@ static FIBER int idle(struct imap_session *s, mono_us deadline)
 {
     for (;;) {
         event_clear(&s->news);
+        if (!imap_is_served(s)) return ERR_DENIED;
         imap_sync_asked(s, true); /* RFC 5465 §4 */
         imap_tell_news(s);
         arena_reset(s->cmd);

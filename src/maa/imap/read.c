@@ -92,6 +92,7 @@ static FIBER int await(struct imap_session *s, mono_us deadline)
 {
     while (imap_notified(s) && !stream_has_input(s->io)) {
         event_clear(&s->news);
+        if (!imap_is_served(s)) return ERR_DENIED;
         imap_tell_unasked(s);
         arena_reset(s->cmd);
         mono_us due = imap_unasked_due(s);

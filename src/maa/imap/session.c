@@ -210,6 +210,11 @@ static FIBER bool run_one(struct imap_session *s, struct imap_input *in)
     return finish(s, &c, &d);
 }
 
+bool imap_is_served(const struct imap_session *s)
+{
+    return s->state == IMAP_STRANGER || store_account_is_active(s->service->store, s->who.account);
+}
+
 static FIBER int converse(struct imap_session *s)
 {
     for (;;) {
@@ -218,6 +223,7 @@ static FIBER int converse(struct imap_session *s)
         s->tag = STR_NONE;
         fiber_yield_if_long(); /* many a command waits for nothing */
         int e = imap_read_command(s, &in);
+        if (!e && !imap_is_served(s)) e = ERR_DENIED;
         if (e) return e;
         if (in.kind == IMAP_INPUT_LOST) { /* nobody knows where the next command begins */
             s->end = "input too long";
@@ -275,6 +281,7 @@ FIBER void imap_throw_out(struct imap_session *s, int e)
     if (s->end) return;
     if (e == ERR_TIMEOUT) imap_put(s, S("* BYE you have been silent for too long\r\n"));
     else if (e == ERR_CANCELLED) imap_put(s, S("* BYE the server stops\r\n"));
+    else if (e == ERR_DENIED) imap_put(s, S("* BYE [AUTHORIZATIONFAILED] this account is not served any more\r\n"));
     else if (e == ERR_BUDGET) imap_put(s, S("* BYE [LIMIT] this takes too much memory\r\n"));
 }
 

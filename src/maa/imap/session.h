@@ -121,7 +121,9 @@ mono_us imap_patience(const struct imap_session *s);     /* how long a client ma
 /* Appends to the output, and gives the client its idle time anew. The stream's sticky error. Waits while the client
  * does not read: memory stays bounded when what is put is. */
 FIBER int imap_put(struct imap_session *s, struct str bytes);
-/* Says BYE where the connection ends by our doing, and why: ERR_TIMEOUT, ERR_CANCELLED, ERR_BUDGET. */
+/* Is the account of who logged in there still, and not disabled? Else ERR_DENIED ends the session. */
+bool imap_is_served(const struct imap_session *s);
+/* Says BYE where the connection ends by our doing, and why: ERR_TIMEOUT, ERR_CANCELLED, ERR_BUDGET, ERR_DENIED. */
 FIBER void imap_throw_out(struct imap_session *s, int e);
 bool imap_utf8(const struct imap_session *s);      /* may names and quoted strings be raw UTF-8? */
 /* From what the client writes: decoded, composed (NFC), "INBOX" canonical, not checked. ERR_SYNTAX: broken modified

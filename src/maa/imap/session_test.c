@@ -221,6 +221,40 @@ static FIBER void changing_rights(struct imap_test *t)
     imap_bye(ann);
 }
 
+/* An account that is disabled or removed: its sessions see nothing from then on. */
+static FIBER void disabling(struct imap_test *t)
+{
+    struct error e = {0};
+    letters(t, 2);
+    for (int removed = 0; removed < 2; removed++) {
+        struct imap_client *c = open_inbox(t, ""), *idle = open_inbox(t, ""), *notify = open_inbox(t, "");
+        imap_ask(notify, "notify set (selected (MessageNew (uid body.peek[]) MessageExpunge))");
+        imap_say(idle, "i IDLE");
+        imap_expect(idle, "+ *");
+        imap_ask(c, "fetch 1 body.peek[]");
+        struct mailbox m;
+        ok(store_mailbox_find(t->t.store, t->t.arena, t->bob, t->bob, S("INBOX"), &m, &e), &e);
+        ok(removed ? store_account_remove(t->t.store, t->bob, &e)
+                   : store_account_change(t->t.store, t->bob, &(bool){true}, NULL, NULL, NULL, &e),
+           &e);
+        if (!removed) letters(t, 1);
+        imap_say(c, "f fetch 1 body.peek[]");
+        imap_expect(c, "* BYE *");
+        if (!removed) imap_expect(idle, "* BYE *");
+        if (!removed) imap_expect(notify, "* BYE *");
+        imap_bye(c);
+        imap_bye(idle);
+        imap_bye(notify);
+        if (!removed) ok(store_account_change(t->t.store, t->bob, &(bool){false}, NULL, NULL, NULL, &e), &e);
+    }
+}
+
+static void who_is_served_no_more_is_thrown_out(void **state)
+{
+    (void)state;
+    imap_twice(disabling);
+}
+
 static void rights_taken_back_are_the_end_of_news(void **state)
 {
     (void)state;
@@ -432,6 +466,7 @@ int main(void)
         cmocka_unit_test(news_come_when_they_may),
         cmocka_unit_test(a_mailbox_that_goes_is_closed),
         cmocka_unit_test(rights_taken_back_are_the_end_of_news),
+        cmocka_unit_test(who_is_served_no_more_is_thrown_out),
         cmocka_unit_test(uidonly_has_no_numbers),
         cmocka_unit_test(idle_hears_at_once),
         cmocka_unit_test(ten_thousand_commands_come_in_order),
