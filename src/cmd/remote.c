@@ -74,7 +74,9 @@ int remote_url(struct arena *a, struct str text, struct remote_url *out, struct 
     int error = decode(a, str_head(user, end), &out->user, e);
     if (!error) error = read_host(a, str_skip(authority, at + 1), out, e);
     while (path.n && path.p[path.n - 1] == '/') path.n--;
-    return error ? error : decode(a, path, &out->mailbox, e);
+    if (!error) error = decode(a, path, &out->mailbox, e);
+    if (!error && str_ieq(out->mailbox, S("INBOX"))) out->mailbox = S("INBOX");
+    return error;
 }
 
 /* ---- the command line ---- */

@@ -433,6 +433,58 @@ def endless_survey(s):
         s.sendall(body(99, LITTLE) * 1000)
 
 
+def test_a_server_with_labels(office):
+    """A letter that is in several mailboxes there is in them here; of "All Mail" comes what is nowhere else, and what shows starred letters stays out."""
+    holds = {b"INBOX": (1, 2), b"Work": (2, 3), b"[Gmail]/All Mail": (1, 2, 3, 4), b"[Gmail]/Starred": (1,)}
+    now = []
+
+    def examine(line):
+        now[:] = [next(v for k, v in holds.items() if b'"%s"' % k in line)]
+        return b"* %d EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n" % len(now[0])
+
+    def survey(line):
+        return b"".join(b'* %d FETCH (X-GM-MSGID 12785%d UID %d RFC822.SIZE %d INTERNALDATE "01-Jan-2020 10:00:00 +0000" FLAGS ())\r\n'
+                        % (i, n, i, len(LITTLE) + 1) for i, n in enumerate(now[0], 1))
+
+    def fetch(line):
+        uids = line.split()[3]
+        return b"".join(body(i, LITTLE + b"%d" % n) for i, n in enumerate(now[0], 1)
+                        if any(int(r.split(b":")[0]) <= i <= int(r.split(b":")[-1]) for r in uids.split(b",")))
+
+    class Gmail(Liar):
+        def talk(self, s):
+            s.sendall(b"* PREAUTH [CAPABILITY IMAP4rev1 X-GM-EXT-1] hello\r\n")
+            for line in s.makefile("rb"):
+                answer = (rb"""* LIST (\All) "/" "[Gmail]/All Mail"
+* LIST () "/" "INBOX"
+* LIST (\Flagged) "/" "[Gmail]/Starred"
+* LIST () "/" "Work"
+""".replace(b"\n", b"\r\n") if b" LIST" in line else examine(line) if b"EXAMINE" in line else survey(line) if b"X-GM-MSGID" in line
+                          else fetch(line) if b"BODY.PEEK[]" in line else b"")
+                s.sendall(answer + line.split()[0] + b" OK done\r\n")
+
+    gmail = Gmail()
+    r = try_picky(office, gmail)
+    assert r.returncode == 0 and json.loads(r.stdout)["letters"] == 5, (r.stdout, r.stderr)
+    have = {k: [text[-1:] for text, *_ in v] for k, v in contents(office.ports["imaps"], office.me, post.PASSWORD).items()}
+    assert have == {"INBOX": [b"1", b"2"], "Work": [b"2", b"3"], "[Gmail]/All Mail": [b"4"]}
+    r = try_picky(office, gmail)
+    assert json.loads(r.stdout)["letters"] == 0
+
+
+def test_on_a_stopped_server(there):
+    """The store is opened by the command itself, both ways."""
+    office = post.Penny()
+    try:
+        office.me = "alice@example.org"
+        n = run(office, "import", there, url(there))["letters"]
+        assert n and run(office, "import", there, url(there))["letters"] == 0
+        assert run(office, "export", there, url(there, "stopped"), "--mailbox", "Work")["letters"] == 3
+        office.penny("verify", "--bodies")
+    finally:
+        office.remove()
+
+
 def test_odd_names_and_refusals(office):
     """Names that try to be paths, or cannot be names; mailboxes and letters that are refused are named, the rest comes."""
     names = rb'''* LIST () "." "../../etc/passwd"
