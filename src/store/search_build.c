@@ -8,6 +8,7 @@
 #include "store/blob.h"
 #include "store/search_index.h"
 #include "store/search_letter.h"
+#include "store/space.h"
 
 enum {
     NEW_ROWS = 2000,          /* letters taken note of at once */
@@ -158,7 +159,7 @@ static int note_new(struct building *b, struct error *e)
 static int find_full(struct building *b, struct error *e)
 {
     struct query q = db_query(writer(b), SQL_INDEX_PENDING_FULL);
-    q_int(&q, INDEX_SEGMENT);
+    q_int(&q, (int64_t)b->s->search->segment);
     int r = q_one_int(&q, &b->account, e);
     b->more = r == 0;
     if (r) return r == ERR_NOT_FOUND ? 0 : r;
@@ -320,14 +321,15 @@ static void run_job(void *arg)
     struct building *b = arg;
     b->error = (struct error){0};
     b->result = b->job(b, &b->error);
-    if (b->result != ERR_CORRUPT) return;
+    if (!search_index_is_lost(b->result)) return;
     lock_take(b->s->search->lock);
-    b->s->search->damaged = true;
+    b->s->search->damaged |= writer(b) != NULL;
     lock_give(b->s->search->lock);
 }
 
 static FIBER int job(struct building *b, int (*fn)(struct building *b, struct error *e))
 {
+    if (space_is_low(b->s->space)) return ERR_NO_SPACE; /* what room there is belongs to the mail */
     b->job = fn;
     offload(run_job, b);
     return b->result;

@@ -129,8 +129,8 @@ int grams_rows(struct grams *g, int (*fn)(void *arg, unsigned bucket, struct str
     struct buf row = BUF(SIZE_MAX / 2);
     int r = 0;
     sort(g);
-    for (size_t i = 0; i < g->n && !r;) {
-        unsigned bucket = gram_bucket(g->v[i] >> 8);
+    size_t i = 0;
+    for (unsigned bucket = 0; bucket < INDEX_BUCKETS && !r; bucket++) {
         buf_clear(&row);
         while (i < g->n && gram_bucket(g->v[i] >> 8) == bucket) {
             size_t from = i;
@@ -161,7 +161,7 @@ int gram_keep(struct str packed, uint32_t hash, struct letters_mask *m)
 {
     uint32_t wanted = hash & ((1u << INDEX_KEY_BITS) - 1);
     struct letters_mask has = {{0}};
-    if (packed.n && !crc_is_right(&packed)) return ERR_CORRUPT;
+    if (!crc_is_right(&packed)) return ERR_CORRUPT;
     while (packed.n) {
         if (packed.n < ENTRY_HEAD) return ERR_CORRUPT;
         const unsigned char *p = (const unsigned char *)packed.p;

@@ -25,6 +25,7 @@ struct search_index *search_index_new(struct world *w)
     if (!x) abort();
     x->lock = lock_new(w);
     event_init(&x->news);
+    x->segment = INDEX_SEGMENT;
     return x;
 }
 
@@ -69,6 +70,18 @@ static int make_tables(struct db *db, struct error *e)
     return r;
 }
 
+/* All of them are there: what makes them does so in one commit. */
+static int find_tables(struct db *db, struct error *e)
+{
+    int64_t n = 0;
+    int r = db_exec_int(db,
+                        "SELECT COUNT(*) FROM sqlite_schema WHERE name IN ('state', 'segment', 'posting', 'pending', "
+                        "'pending_letters')",
+                        &n, e);
+    if (!r && n != sizeof tables / sizeof *tables) r = error_set(e, ERR_CORRUPT, "the search index lacks tables");
+    return r;
+}
+
 static int try_open(struct store *s, struct error *e)
 {
     struct search_index *x = s->search;
@@ -80,6 +93,7 @@ static int try_open(struct store *s, struct error *e)
     if (!r) r = db_exec_int(db, "PRAGMA user_version", &version, e);
     if (!r && version == 0) r = make_tables(db, e);
     else if (!r && version != SEARCH_FORMAT) r = error_set(e, ERR_CORRUPT, "the search index has another format");
+    if (!r) r = find_tables(db, e);
     if (r) {
         db_close(db);
         store_vfs_unregister(x->vfs);
@@ -104,6 +118,8 @@ static void throw_away(struct store *s)
     atomic_fetch_add(&s->search->rebuilt, 1);
 }
 
+enum { OPENINGS = 3 }; /* that fail, before another file is tried: it may lie where the disk cannot be read */
+
 int search_index_open(struct store *s, struct error *e)
 {
     struct search_index *x = s->search;
@@ -116,9 +132,15 @@ int search_index_open(struct store *s, struct error *e)
     close_all(x);
     if (damaged) throw_away(s);
     int r = try_open(s, e);
-    if (r != ERR_CORRUPT) return r;
+    if (r == 0) x->unopened = 0;
+    if (r == 0 || (r != ERR_CORRUPT && ++x->unopened < OPENINGS)) return r;
     throw_away(s);
     return try_open(s, e);
+}
+
+bool search_index_is_lost(int result)
+{
+    return result == ERR_CORRUPT || result == ERR_CONFLICT || result == ERR_IO || result == ERR_NO_SPACE;
 }
 
 /* ---- looking up ---- */
@@ -272,7 +294,7 @@ static void end_reading(struct search_index *x, struct db *db, int result)
 {
     if (db) db_rollback(db);
     lock_take(x->lock);
-    if (result == ERR_CORRUPT) x->damaged = true;
+    if (search_index_is_lost(result)) x->damaged = true;
     if (!x->idle && result == 0) {
         x->idle = db;
         db = NULL;
@@ -282,7 +304,7 @@ static void end_reading(struct search_index *x, struct db *db, int result)
     lock_take(x->lock);
     x->reading--;
     lock_give(x->lock);
-    if (result == ERR_CORRUPT) search_index_tell(x);
+    if (search_index_is_lost(result)) search_index_tell(x);
 }
 
 void search_index_exclude(struct store *s, int64_t account, const struct search_plan *p, const int64_t *emails,

@@ -26,7 +26,7 @@
 #include "store/search_match.h"
 
 enum {
-    SEARCH_FORMAT = 1,        /* of all that is in search.db, and of the normal form; another one: built anew */
+    SEARCH_FORMAT = 2,        /* of all that is in search.db, and of the normal form; another one: built anew */
     INDEX_SEGMENT = 256,      /* letters of a segment */
     INDEX_BUCKETS = 256,
     INDEX_GRAM_BITS = 22,
@@ -46,7 +46,8 @@ void grams_clear(struct grams *g); /* for another segment */
 void grams_add(struct grams *g, struct str text);
 void grams_end(struct grams *g, bool *rich);
 bool grams_full(const struct grams *g);
-/* The rows, by ascending bucket: fn(arg, bucket, packed) for each that is not empty. */
+/* The rows, by ascending bucket: fn(arg, bucket, packed) for each, the empty ones too: that one is missing must show.
+ */
 int grams_rows(struct grams *g, int (*fn)(void *arg, unsigned bucket, struct str packed), void *arg);
 
 /* The hash of three bytes; its bucket and its key in there. */
@@ -56,7 +57,7 @@ static inline unsigned gram_bucket(uint32_t hash) { return hash >> INDEX_KEY_BIT
 struct letters_mask { /* letters of a segment, as bits */
     uint64_t bits[INDEX_SEGMENT / 64];
 };
-/* Takes from *m the letters that do not have the hash. 0 or ERR_CORRUPT. */
+/* Takes from *m the letters that do not have the hash. 0 or ERR_CORRUPT: also of no row. */
 int gram_keep(struct str packed, uint32_t hash, struct letters_mask *m);
 /* The different hashes of a text that is looked for, at most max. */
 size_t gram_hashes(struct str needle, uint32_t *out, size_t max);
@@ -73,10 +74,12 @@ struct search_index {
     struct db *writer;   /* the indexer's; NULL: there is no index */
     struct db *idle;     /* a reader's connection that nobody uses; NULL */
     int reading;         /* look-ups under way */
+    int unopened;        /* times that it could not be opened */
     bool damaged;        /* no look-ups begin any more; the indexer starts anew */
     struct loop *loop;   /* of the indexer, NULL: none */
     struct post wake;
     struct event news;
+    size_t segment;      /* letters that make one: INDEX_SEGMENT, or fewer in tests */
     _Atomic bool told;   /* the wake is on its way, or the indexer at work */
     _Atomic int64_t letters, segments, rebuilt, scanned;
 };
@@ -87,6 +90,10 @@ void search_index_free(struct search_index *x); /* nobody uses it any more */
 /* Blocking, on a thread of the pool; the indexer alone. Opens or makes the database; a damaged or older one is thrown
  * away. ERR_BUSY: it is damaged and somebody still reads it. */
 int search_index_open(struct store *s, struct error *e);
+
+/* After this error it is made anew: also of rows that should not be there. Commits are not synced, so that a write that
+ * fails may be one of a commit that has been read. */
+bool search_index_is_lost(int result);
 
 /* Blocking. For each leaf l < INDEX_LEAVES of the plan sets bit l of excluded[i] when letter emails[i] does not hold
  * it. Without an index, or when it fails, nothing is excluded. */

@@ -388,7 +388,8 @@ const char *const sql_text[SQL_ALL] = {
         "letters = excluded.letters, packed = excluded.packed",
     [SQL_INDEX_PENDING_FULL] = "SELECT account FROM pending WHERE letters >= $1 ORDER BY account LIMIT 1",
     [SQL_INDEX_PENDING_DELETE] = "DELETE FROM pending WHERE account = $1",
-    [SQL_INDEX_SIZES] = "SELECT account, SUM(letters) FROM segment WHERE account > $1 GROUP BY account "
+    [SQL_INDEX_SIZES] = "SELECT account, SUM(letters) FROM (SELECT account, letters FROM segment WHERE account > $1 "
+                        "UNION ALL SELECT account, 0 FROM pending WHERE account > $1) x GROUP BY account "
                         "ORDER BY account LIMIT 1",
     [SQL_INDEX_SEGMENTS_DELETE] = "DELETE FROM segment WHERE account = $1 AND last = $2",
     [SQL_INDEX_POSTINGS_DELETE] = "DELETE FROM posting WHERE account = $1 AND last = $2",
