@@ -178,7 +178,7 @@ enum {
     LIMIT_IMAP_FETCH_ITEMS = 200,       /* likewise answered */
     LIMIT_IMAP_FIELDS = 500,            /* names in one HEADER.FIELDS: each is compared with each field */
     LIMIT_IMAP_SECTION = 100,           /* LIMIT_MIME_DEPTH: no part lies deeper */
-    LIMIT_IMAP_KEYWORDS = 200,          /* of one STORE or APPEND; a mailbox has room for 22 */
+    LIMIT_IMAP_KEYWORDS = 200,          /* that one STORE or APPEND may name; a mailbox has room for 22 */
     LIMIT_IMAP_WORDS = 1000,            /* of other lists: patterns, entries, mailboxes of a filter */
     LIMIT_IMAP_PATTERNS = 16 << 10,     /* bytes of LIST's patterns with wildcards: each is tried on each name */
     LIMIT_IMAP_ID = 30,                 /* RFC 2971 §3.3 */

@@ -9,6 +9,7 @@ struct flagging {
     bool more;           /* if there is one */
     flag_set allowed, flags; /* what may be changed; what is asked for, of that */
     bool resolved;       /* flags is known */
+    flag_set lost;       /* flags that letters of this piece have no more */
     uint64_t modseq;     /* of all this piece changes; 0: nothing yet */
     struct buf *changed, *refused;
 };
@@ -49,6 +50,7 @@ static int flag_one(struct store *s, struct flagging *f, struct mailbox_row *m, 
     rows_mailbox_news(s, m, NEWS_FLAGS);
     m->unseen += (int64_t) !(flags & FLAG_SEEN) - (int64_t) !(entry->flags & FLAG_SEEN);
     m->deleted += (int64_t) !!(flags & FLAG_DELETED) - (int64_t) !!(entry->flags & FLAG_DELETED);
+    f->lost |= entry->flags & ~flags;
     entry->flags = flags;
     entry->modseq = f->modseq;
     gather(f->changed, entry->uid);
@@ -71,6 +73,7 @@ static int run_flags(struct store *s, void *args, struct error *e)
     struct account_row *a;
     right_set rights;
     f->modseq = 0;
+    f->lost = 0;
     f->resolved = false;
     buf_clear(f->changed);
     buf_clear(f->refused);
@@ -92,7 +95,7 @@ static int run_flags(struct store *s, void *args, struct error *e)
     }
     f->next = w->next;
     f->more = w->more;
-    return r;
+    return r || f->lost >> FLAG_FIRST_OWN == 0 ? r : keywords_tidy(s, m, e);
 }
 
 static const struct job_kind flags_job = {.name = "flags", .run = run_flags};
@@ -124,6 +127,7 @@ struct expunging {
     bool more;
     struct buf *gone;
     int64_t n; /* of this piece */
+    flag_set lost; /* their flags */
 };
 
 static int expunge_chunk(struct store *s, struct expunging *x, struct chunk_walk *w, struct burial *b,
@@ -143,6 +147,7 @@ static int expunge_chunk(struct store *s, struct expunging *x, struct chunk_walk
         if (r) return r;
         s->writer.collect.garbage += facts.size;
         gather(x->gone, entry->uid);
+        x->lost |= entry->flags;
         x->n++;
     }
     if (kept == w->n) return 0;
@@ -156,6 +161,7 @@ static int run_expunge(struct store *s, void *args, struct error *e)
     struct mailbox_row *m;
     struct account_row *a;
     x->n = 0;
+    x->lost = 0;
     buf_clear(x->gone);
     int r = entries_rows(s, x->who, x->mailbox, RIGHT_EXPUNGE, NULL, &m, &a, e);
     if (r) return r;
@@ -166,7 +172,8 @@ static int run_expunge(struct store *s, void *args, struct error *e)
     email_scan_end(&sc);
     x->next = w->next;
     x->more = w->more;
-    return r ? r : burial_end(s, b, e);
+    if (!r) r = burial_end(s, b, e);
+    return r || x->lost >> FLAG_FIRST_OWN == 0 ? r : keywords_tidy(s, m, e);
 }
 
 static const struct job_kind expunge_job = {.name = "expunge", .run = run_expunge};

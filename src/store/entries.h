@@ -23,7 +23,7 @@ struct flags_change {
     uint64_t modseq;         /* highest given out; 0 when nothing changed */
 };
 /* Flags `who` has no right to (s: \Seen, t: \Deleted, w: the others) are left as they are; ERR_DENIED if that is all
- * of them (RFC 4314 §4). ERR_CONFLICT: no bit is free for a new keyword (LIMIT_KEYWORDS).
+ * of them (RFC 4314 §4). ERR_CONFLICT: there is no room for a new keyword (LIMIT_KEYWORDS).
  * ERR_SYNTAX, ERR_TOO_LONG: a new keyword cannot be called so. */
 FIBER int store_flags_change(struct store *s, struct arena *a, struct flags_change *c, struct error *e);
 

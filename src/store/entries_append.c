@@ -51,7 +51,7 @@ static int own_flags(struct store *s, struct mailbox_row *m, const struct new_le
     for (size_t i = 0; !r && i < l->n_keywords; i++) {
         flag_set bit;
         struct error why = {0};
-        r = keywords_bits(s, m, &l->keywords[i], 1, true, &bit, &why);
+        r = keywords_bits_more(s, m, l->keywords[i], *out, &bit, &why);
         if (r == ERR_CONFLICT) r = 0;
         else if (r && e) *e = why;
         *out |= bit;

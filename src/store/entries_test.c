@@ -81,7 +81,7 @@ static FIBER const char *state_of(struct testing *t, int64_t mailbox)
 static FIBER int change(struct testing *t, struct flags_change *c, const char *const *names)
 {
     struct error e = {0};
-    struct str *keywords = arena_array(t->arena, 8, sizeof *keywords);
+    struct str *keywords = arena_array(t->arena, 32, sizeof *keywords);
     for (c->n_keywords = 0; names && names[c->n_keywords]; c->n_keywords++)
         keywords[c->n_keywords] = str_c(names[c->n_keywords]);
     c->keywords = keywords;
@@ -195,10 +195,98 @@ static FIBER void too_many_keywords(void *arg)
     assert_sound(t);
 }
 
+enum { N_KEYWORDS = 22 };
+
+static FIBER size_t names_in(struct testing *t, int64_t mailbox)
+{
+    struct error e = {0};
+    struct view *v;
+    size_t n = 0;
+    ok(store_view_open(t->store, loop_self(), mailbox, NULL, NULL, &v, &e), &e);
+    const struct snapshot *s = view_newest(v);
+    for (int i = FLAG_FIRST_OWN; i < 32; i++) n += s->keywords->name[i].n > 0;
+    snapshot_unref(s);
+    store_view_close(v);
+    return n;
+}
+
+/* Twenty-two keywords, one on each letter; then they lose them, are expunged, and come back. */
+static FIBER void keywords_taken_back(void *arg)
+{
+    struct testing *t = arg;
+    struct error e = {0};
+    struct two w = begin(t, 22);
+    char name[] = "kA";
+    const char *names[] = {name, NULL};
+    struct uid_set one, gone = {0};
+    struct flags_change c;
+    t->store->keep_expunged_us = DAYS(14);
+    for (uid u = 1; u <= 22; u++, name[1]++) {
+        one = uids(t, u, u);
+        c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_ADD};
+        assert_int_equal(change(t, &c, names), 0);
+    }
+    assert_int_equal(names_in(t, t->inbox), 22);
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_ADD};
+    assert_int_equal(change(t, &c, TO("new")), ERR_CONFLICT);
+    /* no letter has kA any more: there is room at once */
+    one = uids(t, 1, 1);
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_REPLACE};
+    assert_int_equal(change(t, &c, TO(NULL)), 0);
+    assert_int_equal(names_in(t, t->inbox), 21);
+    c.how = FLAGS_ADD;
+    assert_int_equal(change(t, &c, TO("new")), 0);
+    assert_int_equal(names_in(t, t->inbox), 22);
+    /* what is expunged and kept has kB still, until there is no other way */
+    one = uids(t, 2, 3);
+    ok(store_expunge_set(t->store, t->arena, t->account, t->inbox, &one, false, &gone, &e), &e);
+    assert_int_equal(names_in(t, t->inbox), 22);
+    struct lost_letter *v;
+    size_t n, back;
+    ok(store_lost(t->store, t->arena, t->account, 0, 0, 10, &v, &n, &e), &e);
+    assert_int_equal(n, 2);
+    ok(store_undelete(t->store, t->account, v, 2, w.archive, &back, &e), &e);
+    assert_string_equal(state_of(t, w.archive), "1kB 2kC; 2, 2 unseen, 0 deleted, next 3");
+    one = uids(t, 4, 5);
+    ok(store_expunge_set(t->store, t->arena, t->account, t->inbox, &one, false, &gone, &e), &e);
+    one = uids(t, 1, 1);
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_ADD};
+    assert_int_equal(change(t, &c, TO("a", "b")), 0); /* those of the two that were brought back from here */
+    assert_int_equal(change(t, &c, TO("c", "d")), 0); /* of the two that are kept */
+    assert_int_equal(change(t, &c, TO("e")), ERR_CONFLICT);
+    assert_sound(t);
+    ok(store_lost(t->store, t->arena, t->account, 0, 0, 10, &v, &n, &e), &e);
+    ok(store_undelete(t->store, t->account, v, 2, w.archive, &back, &e), &e);
+    assert_string_equal(state_of(t, w.archive), "1kB 2kC 3 4; 4, 4 unseen, 0 deleted, next 5");
+    /* two in one command do not take each other's */
+    one = uids(t, 1, 22);
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_REPLACE};
+    char many[N_KEYWORDS + 1][3];
+    const char *all[N_KEYWORDS + 2] = {NULL};
+    for (int i = 0; i <= N_KEYWORDS; i++) {
+        memcpy(many[i], (char[]){'m', (char)('A' + i), 0}, 3);
+        all[i] = many[i];
+    }
+    assert_int_equal(change(t, &c, all), ERR_CONFLICT);
+    all[N_KEYWORDS] = NULL;
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_REPLACE};
+    assert_int_equal(change(t, &c, TO(NULL)), 0);
+    c = (struct flags_change){.who = t->account, .uids = &one, .how = FLAGS_REPLACE};
+    assert_int_equal(change(t, &c, all), 0);
+    assert_int_equal(names_in(t, t->inbox), 22);
+    assert_sound(t);
+}
+
 static void test_too_many_keywords(void **state)
 {
     (void)state;
     twice(too_many_keywords);
+}
+
+static void test_keywords_taken_back(void **state)
+{
+    (void)state;
+    twice(keywords_taken_back);
 }
 
 /* ---- expunging ---- */
@@ -537,10 +625,15 @@ static void test_arriving(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flags),          cmocka_unit_test(test_flags_by_rights),
-        cmocka_unit_test(test_too_many_keywords), cmocka_unit_test(test_expunging),
-        cmocka_unit_test(test_copying),        cmocka_unit_test(test_copying_to_itself),
-        cmocka_unit_test(test_copying_to_others), cmocka_unit_test(test_appending),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_flags_by_rights),
+        cmocka_unit_test(test_keywords_taken_back),
+        cmocka_unit_test(test_too_many_keywords),
+        cmocka_unit_test(test_expunging),
+        cmocka_unit_test(test_copying),
+        cmocka_unit_test(test_copying_to_itself),
+        cmocka_unit_test(test_copying_to_others),
+        cmocka_unit_test(test_appending),
         cmocka_unit_test(test_arriving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

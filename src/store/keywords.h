@@ -18,13 +18,20 @@ void keywords_unref(const struct keyword_names *k);
 struct keyword_names *keywords_with(const struct keyword_names *k, int bit, struct str name);
 
 /* In the lane. The bits of the names in the mailbox. Names it has none for get one when `give`, else they are passed
- * over. ERR_CONFLICT: no bit is free. */
+ * over. ERR_CONFLICT: no bit is free, and letters have all of them. */
 int keywords_bits(struct store *s, struct mailbox_row *m, const struct str *names, size_t n, bool give, flag_set *bits,
                   struct error *e);
+/* The bit of one name more, for a letter that will have those of `has`, too. */
+int keywords_bits_more(struct store *s, struct mailbox_row *m, struct str name, flag_set has, flag_set *bit,
+                       struct error *e);
+/* In the lane, when letters lost flags or went: if all bits are given out, those nothing has any more are taken back.
+ */
+int keywords_tidy(struct store *s, struct mailbox_row *m, struct error *e);
 /* The flags of an entry of `from` as they are in `to` (other mailboxes' own bits have other meanings). */
 int keywords_carry(struct store *s, struct mailbox_row *from, struct mailbox_row *to, flag_set flags, flag_set *out,
                    struct error *e);
+/* spared: bits of `to` that letters will have in a moment */
 int keywords_carry_named(struct store *s, const struct keyword_names *from, struct mailbox_row *to, flag_set flags,
-                         flag_set *out, struct error *e);
+                         flag_set spared, flag_set *out, struct error *e);
 
 #endif

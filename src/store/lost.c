@@ -383,7 +383,10 @@ static int flags_back(struct store *s, struct undeleting *u, const struct wanted
         int r = keywords_load(s->writer.db, w->mailbox, &u->names, e);
         if (r) return r;
     }
-    return keywords_carry_named(s, u->names, m, flags, out, e);
+    flag_set spared = 0;
+    for (size_t i = 0; i < u->n; i++)
+        if (u->v[i].mailbox == m->id) spared |= u->v[i].flags;
+    return keywords_carry_named(s, u->names, m, flags, spared, out, e);
 }
 
 static int put_back(struct store *s, struct undeleting *u, const struct wanted *w, struct account_row *a,

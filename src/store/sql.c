@@ -223,6 +223,9 @@ const char *const sql_text[SQL_ALL] = {
     [SQL_ARRIVALS] =
         "SELECT last_uid, first_uid, at FROM arrival WHERE mailbox = $1 AND last_uid >= $2 ORDER BY last_uid",
     [SQL_KEYWORDS] = "SELECT bit, name FROM keyword WHERE mailbox = $1 ORDER BY bit",
+    [SQL_KEYWORD_DELETE] = "DELETE FROM keyword WHERE mailbox = $1 AND bit = $2",
+    [SQL_TOMBSTONES_KEPT] = "SELECT modseq, part, packed FROM tombstone "
+                            "WHERE account = $1 AND kind = 1 AND object = $2 AND kept = 1 ORDER BY modseq",
     [SQL_KEYWORD_INSERT] = "INSERT INTO keyword (mailbox, bit, name) VALUES ($1, $2, $3)",
 
     /* ---- letters ---- */

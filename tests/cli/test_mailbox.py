@@ -133,6 +133,21 @@ def test_what_cannot_be(office, tmp_path):
 
 
 @both
+def test_more_keywords_than_there_is_room_for(office, tmp_path):
+    """The letters come all the same, with as many as there is room for."""
+    box = mailbox.mbox(tmp_path / "in")
+    for i in range(3):
+        m = mailbox.mboxMessage(post.letter(f"kw-{i}", b"x\r\n").replace(b"\r\n", b"\n"))
+        m["X-Keywords"] = " ".join(f"word{n}" for n in range(10 * i, 10 * i + 10))
+        box.add(m)
+    box.flush()
+    assert counted(office.penny("import", A, tmp_path / "in", "--json"))["letters"] == 3
+    office.penny("export", A, tmp_path / "out", "--format", "mbox")
+    words = [(m["X-Keywords"] or "").split() for m in mailbox.mbox(tmp_path / "out" / "INBOX.mbox")]
+    assert [len(w) for w in words] == [10, 10, 2], words
+
+
+@both
 def test_over_quota(office, tmp_path):
     """It stops at the quota, keeps what came until then, and goes on when there is room."""
     box = mailbox.mbox(tmp_path / "in")

@@ -96,6 +96,10 @@ static FIBER bool has_room(struct appending_now *a, struct imap_done *refusal)
         *refusal = imap_no(S("TOOBIG"), S("that message is larger than is taken here")); /* RFC 7889 §4 */
         return false;
     }
+    if (a->m.flags.too_many) {
+        *refusal = imap_no(S("LIMIT"), S("too many keywords")); /* RFC 5530 §3 */
+        return false;
+    }
     if (a->n == LIMIT_IMAP_APPENDED) {
         *refusal = imap_no(S("LIMIT"), S("too many messages in one command"));
         return false;

@@ -57,6 +57,7 @@ static FIBER void storing(struct imap_test *t)
                 "* 2 FETCH (UID 2 FLAGS (\\Answered \\Flagged))\r\n");
     imap_ask_for(c, "store 5 +flags (\\seen)", "BAD *");
     imap_ask_for(c, "store 1 +flags (\\strange)", "BAD *");
+    imap_ask(c, "store 2 +flags (Own other)");
     for (int i = 0; i < 24; i++) {
         struct str command = arena_printf(c->arena, "store 1 +flags.silent (k%d)", i);
         imap_ask_for(c, arena_cstr(c->arena, command), i < 20 ? "OK *" : "NO [LIMIT] *");

@@ -57,6 +57,33 @@ static FIBER void long_keywords(struct imap_test *t)
     imap_bye(other);
 }
 
+/* RFC 5530 §3, LIMIT: of STORE and APPEND, however many; the connection goes on. */
+static FIBER void many_keywords(struct imap_test *t)
+{
+    imap_letter_in(t, t->bob, 0, S(LETTER), 0);
+    struct imap_client *c = imap_login(t, "bob");
+    struct buf *names = buf_in(c->arena, SIZE_MAX);
+    for (int i = 0; i < 10000; i++) buf_printf(names, "%skeyword%d", i ? " " : "", i);
+    imap_ask(c, "select inbox");
+    ask_for(c, "store 1 +flags (", buf_str(names), ")", "NO [LIMIT]*");
+    ask_for(c, "store 1 -flags (", buf_str(names), ")", "NO [LIMIT]*");
+    ask_for(c, "append inbox (", buf_str(names), ") {4+}\r\na: b", "NO [LIMIT]*");
+    ask_for(c, "store 1 flags (", many(c, "again ", 10000), "again)", "OK *");
+    imap_heard(c, "* 1 FETCH (*again)*)");
+    names->n = 0;
+    for (int i = 0; i < LIMIT_KEYWORDS; i++) buf_printf(names, "%skeyword%d", i ? " " : "", i);
+    ask_for(c, "store 1 +flags (", buf_str(names), ")", "NO [LIMIT]*");
+    ask_for(c, "store 1 flags (", buf_str(names), ")", "NO [LIMIT]*");
+    ask_for(c, "store 1 -flags (", buf_str(names), " again)", "OK *");
+    ask_for(c, "append inbox (", buf_str(names), ") {4+}\r\na: b", "OK *");
+    imap_heard(c, "* OK [PERMANENTFLAGS (*keyword20)] *"); /* no more of them */
+    imap_ask(c, "noop");
+    ask_for(c, "store 2 -flags (", S("keyword3"), ")", "OK *");
+    imap_heard(c, "* OK [PERMANENTFLAGS (* \\*)] *"); /* until a letter loses one */
+    ask_for(c, "store 1 +flags (", S("other"), ")", "OK *");
+    imap_bye(c);
+}
+
 static FIBER void long_names(struct imap_test *t)
 {
     struct imap_client *c = imap_login(t, "bob");
@@ -84,6 +111,7 @@ static void what_is_long_is_answered_whole(void **state)
     (void)state;
     imap_twice(long_tags);
     imap_twice(long_keywords);
+    imap_twice(many_keywords);
     imap_twice(long_names);
 }
 

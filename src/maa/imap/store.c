@@ -24,6 +24,14 @@ static flag_set flags_then(const struct flags_change *c, flag_set bits, flag_set
     return c->how == FLAGS_REMOVE ? flags & ~bits : bits;
 }
 
+/* A keyword of the letters shown is another one by now: their flags cannot be compared. */
+static bool is_renamed(const struct keyword_names *was, const struct keyword_names *is)
+{
+    for (size_t i = FLAG_FIRST_OWN; i < 32 && was != is; i++)
+        if (was->name[i].n && !str_eq(was->name[i], is->name[i])) return true;
+    return false;
+}
+
 /* Of the letters changed, those whose flags are what the client expects from what it was shown (RFC 9051 §6.4.6:
  * others' changes are told even to those who asked for silence). */
 static struct uid_set expected(struct imap_session *s, const struct flags_change *c, const struct snapshot *now)
@@ -31,6 +39,7 @@ static struct uid_set expected(struct imap_session *s, const struct flags_change
     const struct snapshot *shown = s->selected->shown;
     struct uid_set out = {0};
     flag_set bits = bits_of(now->keywords, c);
+    if (is_renamed(shown->keywords, now->keywords)) return out;
     for (size_t i = 0; i < c->changed.n; i++) {
         struct walk was = walk_from(shown, snapshot_seq_from(shown, c->changed.v[i].first));
         struct walk is = walk_from(now, snapshot_seq_from(now, c->changed.v[i].first));
@@ -129,7 +138,7 @@ FIBER struct imap_done imap_finish_long(struct imap_session *s, struct imap_done
 static FIBER struct imap_done refused(struct imap_session *s, int error, const struct error *why)
 {
     if (error == ERR_CONFLICT)
-        return imap_no(S("LIMIT"), S("this mailbox has no room for another keyword")); /* RFC 5530 §3 */
+        return imap_no(S("LIMIT"), S("this mailbox has no room for such keywords")); /* RFC 5530 §3 */
     return imap_refusal(s, error, why);
 }
 
@@ -140,6 +149,7 @@ FIBER struct imap_done imap_on_store(struct imap_session *s, const struct imap_c
     struct error why = {0};
     if (imap_resolve(s, &st->set, c->uid, &uids)) return imap_bad(S("there is no such message number"));
     if (s->selected->read_only) return imap_no(S("READ-ONLY"), S("this mailbox is open for reading only"));
+    if (st->flags.too_many) return refused(s, ERR_CONFLICT, NULL);
     if (st->has_unchangedsince) imap_enable(s, IMAP_CONDSTORE);
     struct flags_change change = {
         .who = s->who.account,

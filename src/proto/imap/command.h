@@ -75,6 +75,7 @@ struct imap_strings {
 struct imap_flags {
     flag_set known;               /* system flags and the keywords that have fixed bits (mail/flags.h) */
     struct imap_strings keywords; /* the others, as written, each once in the same letters */
+    bool too_many; /* keywords: more than LIMIT_IMAP_KEYWORDS, those beyond are left out */
 };
 
 /* RFC 9394 §3.1, RFC 5267 §4.4: results first to last, from 1, counted from the newest when from_end */

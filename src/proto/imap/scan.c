@@ -333,8 +333,8 @@ static bool read_flag(struct imap_scan *s, void *arg)
     if (system) return scan_fail(s, "no such system flag");
     for (size_t i = 0; i < out->keywords.n; i++)
         if (str_eq(out->keywords.v[i], name)) return true;
-    if (out->keywords.n == LIMIT_IMAP_KEYWORDS) return scan_fail(s, "too many keywords");
-    imap_strings_add(s->a, &out->keywords, name);
+    out->too_many = out->keywords.n == LIMIT_IMAP_KEYWORDS;
+    if (!out->too_many) imap_strings_add(s->a, &out->keywords, name);
     return true;
 }
 
