@@ -182,7 +182,7 @@ static FIBER void thrown_out(struct imap_test *t)
     annotate(c, "inbox");
     struct str group = arena_printf(c->arena, "(mailboxes (%.*s) none) ", STR_FMT(many(c, "m ", 900)));
     imap_ask(c, arena_cstr(c->arena, arena_printf(c->arena, "notify set %.*s",
-                                                  STR_FMT(many(c, arena_cstr(c->arena, group), 60)))));
+                                                  STR_FMT(many(c, arena_cstr(c->arena, group), 57)))));
     imap_say(c, "g GETMETADATA (DEPTH infinity) inbox /private");
     imap_expect(c, "* BYE [LIMIT]*");
     imap_bye(c);

@@ -225,7 +225,8 @@ FIBER struct imap_done imap_on_select(struct imap_session *s, const struct imap_
     return imap_ok(s->selected->read_only ? S("READ-ONLY") : S("READ-WRITE"), S("here it is"));
 }
 
-FIBER struct imap_done imap_on_unselect(struct imap_session *s, const struct imap_command *c) /* RFC 9051 §6.4.2 */
+/* RFC 9051 §6.4.2, RFC 3691 */
+FIBER struct imap_done imap_on_unselect(struct imap_session *s, const struct imap_command *c)
 {
     (void)c;
     imap_unselect(s);
