@@ -202,7 +202,7 @@ static void read_patterns(struct listing *li)
 
 static FIBER int prepare(struct listing *li, bool subscriptions, struct error *why)
 {
-    int e = imap_list_names(li->s, subscriptions, &li->names, why);
+    int e = imap_list_names(li->s, 0, subscriptions, &li->names, why);
     if (e) return e;
     li->out = buf_in(li->s->cmd, SIZE_MAX);
     choose(li);

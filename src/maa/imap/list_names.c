@@ -67,27 +67,28 @@ static FIBER int add_subscriptions(struct gathering *g, struct error *e)
     return r;
 }
 
-static FIBER int gather(struct gathering *g, bool subscriptions, struct error *e)
+static FIBER int gather(struct gathering *g, int64_t account, bool subscriptions, struct error *e)
 {
     struct imap_session *s = g->s;
     int64_t *others;
-    size_t n;
-    int r = add_account(g, s->who.account, e);
-    if (!r) r = store_shared_accounts(s->service->store, s->cmd, s->who.account, &others, &n, e);
+    size_t n = 0;
+    int r = add_account(g, account ? account : s->who.account, e);
+    if (!r && !account) r = store_shared_accounts(s->service->store, s->cmd, s->who.account, &others, &n, e);
     for (size_t i = 0; !r && i < n; i++) r = add_account(g, others[i], e);
     return r || !subscriptions ? r : add_subscriptions(g, e);
 }
 
 static void drop_map(void *map) { map_free(map); }
 
-FIBER int imap_list_names(struct imap_session *s, bool subscriptions, struct imap_list_names *out, struct error *e)
+FIBER int imap_list_names(struct imap_session *s, int64_t account, bool subscriptions, struct imap_list_names *out,
+                          struct error *e)
 {
     struct gathering *g = arena_new_of(s->cmd, struct gathering);
     *out = (struct imap_list_names){.by_name = &g->by_name};
     *g = (struct gathering){.s = s, .out = out};
     map_init(&g->by_name, world_hash_key(loop_world(loop_self())));
     arena_defer(s->cmd, drop_map, &g->by_name);
-    return gather(g, subscriptions, e);
+    return gather(g, account, subscriptions, e);
 }
 
 struct imap_list_name *imap_list_name_find(const struct imap_list_names *names, struct str name)

@@ -43,7 +43,7 @@ static FIBER void tell(struct comparing *c, struct str name, struct str old)
 {
     if (!c->names) {
         c->names = arena_new_of(c->s->cmd, struct imap_list_names);
-        if (imap_list_names(c->s, true, c->names, NULL)) *c->names = (struct imap_list_names){0};
+        if (imap_list_names(c->s, c->w->account, true, c->names, NULL)) *c->names = (struct imap_list_names){0};
     }
     put_list(c->s, c->names, name, old);
     map_set(&c->told, name, c);
@@ -239,7 +239,7 @@ FIBER void imap_notify_subscriptions(struct imap_session *s, bool silent)
         return;
     }
     bool wanted = !silent && imap_notify_wants(s, IMAP_EVENT_SUBSCRIPTION_CHANGE);
-    if (wanted && imap_list_names(s, true, &names, NULL)) names = (struct imap_list_names){0};
+    if (wanted && imap_list_names(s, 0, true, &names, NULL)) names = (struct imap_list_names){0};
     while (wanted && (i < n->n_subscribed || k < many)) {
         int order = i == n->n_subscribed ? 1 : k == many ? -1 : str_cmp(n->subscribed[i], v[k]);
         struct str name = order > 0 ? v[k] : n->subscribed[i];

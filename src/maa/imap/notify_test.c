@@ -134,6 +134,13 @@ static FIBER void names(struct imap_test *t)
     act(other, "delete Z/C");
     imap_expect(c, "* LIST (\\NonExistent \\HasNoChildren) \"/\" Z/C");
     imap_expect(c, "* LIST (\\HasNoChildren) \"/\" Z");
+    act(other, "create Z/C/D");
+    imap_expect(c, "* LIST (\\HasChildren) \"/\" Z/C");
+    imap_expect(c, "* LIST (\\HasNoChildren) \"/\" Z/C/D");
+    imap_expect(c, "* LIST (\\HasChildren) \"/\" Z");
+    act(other, "delete Z/C"); /* its name stays, above another */
+    imap_expect(c, "* LIST (\\NonExistent \\HasChildren) \"/\" Z/C");
+    imap_expect(c, "* LIST (\\HasChildren) \"/\" Z");
     act(other, "rename INBOX Old/Letters");
     imap_expect(c, "* LIST (\\HasChildren) \"/\" Old");
     imap_expect(c, "* LIST (\\HasNoChildren) \"/\" Old/Letters (\"OLDNAME\" (INBOX))");

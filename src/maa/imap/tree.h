@@ -70,8 +70,9 @@ enum imap_list_attributes {
 };
 void imap_put_list_attributes(const struct imap_session *s, struct buf *b, const struct imap_list_name *it,
                               unsigned how);
-/* All mailboxes we may see, and the levels above them; with subscriptions, also those of them that name nothing. In
- * s->cmd. */
-FIBER int imap_list_names(struct imap_session *s, bool subscriptions, struct imap_list_names *out, struct error *e);
+/* All mailboxes we may see (of one account, unless it is 0), and the levels above them; with subscriptions, also those
+ * of them that name nothing. In s->cmd. */
+FIBER int imap_list_names(struct imap_session *s, int64_t account, bool subscriptions, struct imap_list_names *out,
+                          struct error *e);
 
 #endif
