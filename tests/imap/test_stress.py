@@ -1,6 +1,6 @@
-"""Many connections to two mailboxes at once, over real sockets: each keeps its picture of numbers, UIDs and flags from what it is told, and in
-the end all see the same. What the simulated world plays with seeds (src/maa/imap/model_test.c), with real threads. PENNY_SEED replays the
-commands, though not their timing."""
+"""Many connections to two mailboxes at once, over real sockets: each keeps its picture of numbers, UIDs and flags from what it is told, searches
+find what it tells, commands are also sent several at once, and in the end all see the same. What the simulated world plays with seeds
+(src/maa/imap/model_test.c), with real threads. PENNY_SEED replays the commands, though not their timing."""
 import os
 import random
 import re
@@ -29,6 +29,13 @@ class Client:
         self.socket.sendall(f"t{self.tag} {command}\r\n".encode())
         return self.hear_until(f"t{self.tag} ")
 
+    def say_all(self, commands):
+        """Several at once; the answers come in order. What a search finds is checked as it comes."""
+        first = self.tag + 1
+        self.tag += len(commands)
+        self.socket.sendall("".join(f"t{first + i} {c}\r\n" for i, c in enumerate(commands)).encode())
+        return [self.hear_until(f"t{first + i} ") for i in range(len(commands))]
+
     def hear_until(self, tag):
         while True:
             line = self.file.readline().decode()
@@ -51,6 +58,14 @@ class Client:
                 first, last = (part + ":" + part).split(":")[:2]
                 for uid in range(int(first), int(last) + 1):
                     self.vanish(uid)
+        elif m := re.fullmatch(r"\* (?:SEARCH|ESEARCH \(TAG \"\w+\"\) UID(?: ALL)?)(?: ([\d:, ]+))?", line):
+            found = set()                              # by what has been told, which is what is shown
+            for part in (m[1] or "").replace(",", " ").split():
+                low, high = (part + ":" + part).split(":")[:2]
+                found.update(range(int(low), int(high) + 1))
+            known = {uid for uid in self.uids if uid in self.flags}
+            want = {uid for uid in known if "\\Seen" in self.flags[uid]}
+            assert found & known == want, (line, self.uids, self.flags)
         elif m := re.match(r"\* (\d+) FETCH \((.*)\)", line):
             number, what = int(m[1]), m[2]
             assert 1 <= number <= len(self.uids), (line, len(self.uids))
@@ -90,7 +105,8 @@ class Client:
 
     def step(self):
         r = self.random
-        what = r.choice(("append", "store", "store", "store", "fetch", "fetch", "copy", "move", "expunge", "noop", "idle", "select"))
+        what = r.choice(("append", "store", "store", "store", "fetch", "fetch", "copy", "move", "expunge", "noop", "idle", "select",
+                         "search", "replace", "many"))
         by_uid = r.random() < 0.5
         uid = "UID " if by_uid else ""
         if what == "append":
@@ -108,6 +124,16 @@ class Client:
             self.catch_up()
         elif what == "expunge":
             self.say("EXPUNGE")
+        elif what == "search":
+            assert self.say("UID SEARCH SEEN").startswith("OK")
+        elif what == "many":
+            known = [uid for uid in self.uids if uid]
+            some = f"{known[0]}:{known[-1]}" if known else "1"
+            self.say_all(["NOOP", f"UID FETCH {some} (UID FLAGS)", "UID SEARCH SEEN", f"UID STORE {some} +FLAGS (custom)", "NOOP",
+                          "UID SEARCH SEEN", f"UID STORE {some} -FLAGS (custom)", "EXPUNGE"])
+        elif what == "replace":
+            if known := [uid for uid in self.uids if uid]:
+                self.say(f"UID REPLACE {r.choice(known)} {self.box} (\\Flagged) {{20+}}\r\nSubject: y\r\n\r\ntext\r\n")
         elif self.uids:
             self.numbers = not by_uid and what in ("store", "fetch")
             if what == "store":
