@@ -641,6 +641,9 @@ static void play(uint64_t seed)
     sim_free(sim);
 }
 
+/* Seeds that have found something, each once. 18: the mailbox is deleted while it is being selected. */
+static const uint64_t known_seeds[] = {18};
+
 static void everybody_sees_the_same(void **state)
 {
     (void)state;
@@ -651,6 +654,7 @@ static void everybody_sees_the_same(void **state)
         if (many_seeds) print_message("\rseed %llu ", (unsigned long long)seed);
         play(seed);
     }
+    for (size_t i = 0; i < sizeof known_seeds / sizeof *known_seeds && !one && !many_seeds; i++) play(known_seeds[i]);
 }
 
 int main(void)
