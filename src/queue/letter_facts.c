@@ -3,19 +3,11 @@
 
 #include "proto/mime/derive.h"
 
-static uint64_t hash_of_id(struct str id)
-{
-    struct sha256 h = sha256_of(id);
-    uint64_t v;
-    memcpy(&v, h.b, sizeof v);
-    return v;
-}
-
 static void set_thread_refs(struct arena *a, const struct mime_derived *d, struct body_facts *f)
 {
     uint64_t *refs = arena_array(a, d->n_references + 1, sizeof *refs);
-    if (d->message_id.n) refs[f->n_thread_refs++] = hash_of_id(d->message_id);
-    for (size_t i = 0; i < d->n_references; i++) refs[f->n_thread_refs++] = hash_of_id(d->references[i]);
+    if (d->message_id.n) refs[f->n_thread_refs++] = store_thread_ref(d->message_id);
+    for (size_t i = 0; i < d->n_references; i++) refs[f->n_thread_refs++] = store_thread_ref(d->references[i]);
     f->thread_refs = refs;
 }
 

@@ -151,27 +151,35 @@ static int put_thread(struct store *s, int64_t account, uint64_t hash, int64_t t
     return r;
 }
 
+uint64_t store_thread_ref(struct str message_id)
+{
+    struct sha256 h = sha256_of(message_id);
+    uint64_t v;
+    memcpy(&v, h.b, sizeof v);
+    return v;
+}
+
 /* The thread of a letter in an account: that of the first of its Message-IDs which is known there, else its own. All of
  * them belong to it from now on; what a Message-ID belongs to never changes. */
-static int assign_thread(struct store *s, int64_t account, const struct body_facts *f, int64_t email, int64_t *thread,
-                         struct error *e)
+int accept_thread(struct store *s, int64_t account, const uint64_t *refs, size_t n_refs, int64_t email, int64_t *thread,
+                  struct error *e)
 {
-    size_t n = f->n_thread_refs < THREAD_REFS ? f->n_thread_refs : THREAD_REFS, known = n;
+    size_t n = n_refs < THREAD_REFS ? n_refs : THREAD_REFS, known = n;
     bool is_new = false;
     *thread = email;
     if (n == 0) return 0;
     if (n == 1) { /* most letters: one statement */
-        int r = put_thread(s, account, f->thread_refs[0], email, &is_new, e);
-        return r || is_new ? r : find_thread(s, account, f->thread_refs[0], thread, e);
+        int r = put_thread(s, account, refs[0], email, &is_new, e);
+        return r || is_new ? r : find_thread(s, account, refs[0], thread, e);
     }
     for (size_t i = 0; i < n; i++) {
-        int r = find_thread(s, account, f->thread_refs[i], thread, e);
+        int r = find_thread(s, account, refs[i], thread, e);
         if (r == 0) known = i;
         else if (r != ERR_NOT_FOUND) return r;
         if (r == 0) break;
     }
     for (size_t i = 0; i < n; i++) {
-        int r = i == known ? 0 : put_thread(s, account, f->thread_refs[i], *thread, &is_new, e);
+        int r = i == known ? 0 : put_thread(s, account, refs[i], *thread, &is_new, e);
         if (r) return r;
     }
     return 0;
@@ -208,7 +216,8 @@ int accept_deliver(struct store *s, const struct acceptance *a, struct delivery 
                           .size = (int64_t)(d->prefix.n + a->prefix.n) + body_size(a->body)};
     int64_t thread;
     r = rows_append(s, mailbox, account, &entry, e);
-    if (!r) r = assign_thread(s, d->account, a->facts, entry.email, &thread, e);
+    const struct body_facts *f = a->facts;
+    if (!r) r = accept_thread(s, d->account, f->thread_refs, f->n_thread_refs, entry.email, &thread, e);
     if (!r) r = insert_email(s, a, d, &entry, thread, e);
     d->email = entry.email;
     d->uid = entry.uid;

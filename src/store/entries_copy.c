@@ -3,6 +3,8 @@
  * Up to COPY_ENTRIES go in one commit. More go in pieces; when one fails, what the others have made is taken back:
  * copies are expunged, what was moved is moved back. Entries are gathered before any is made, since both mailboxes may
  * be the same one. */
+#include "proto/imf/message_id.h"
+#include "proto/mime/derive.h"
 #include "store/entries_inside.h"
 
 enum { COPY_ENTRIES = 10000, COPY_CHUNKS = COPY_ENTRIES / CHUNK_ENTRIES * 4 };
@@ -26,6 +28,7 @@ struct copy_piece {
     struct entry *v;       /* gathered */
     size_t n;
     int64_t bytes;
+    struct arena *scratch; /* of one letter at a time */
     flag_set last_from, last_to; /* flags of the entry before, in both mailboxes */
     bool carried;
 };
@@ -94,13 +97,39 @@ static int carry_flags(struct store *s, struct copy_piece *p, struct entry *entr
     return 0;
 }
 
+/* Its thread in the other account, as if it were delivered there; of its references the envelope has the last alone. */
+static int thread_there(struct store *s, struct copy_piece *p, int64_t email, int64_t source, int64_t *thread,
+                        struct error *e)
+{
+    struct mime_envelope envelope;
+    uint64_t refs[2];
+    size_t n = 0;
+    struct query q = db_query(s->writer.db, SQL_LETTER_LOST);
+    q_int(&q, source);
+    q_int(&q, p->from_account->id);
+    int r = q_row(&q, e);
+    if (r < 0) return r;
+    arena_reset(p->scratch);
+    if (r > 0 && mime_envelope_read(p->scratch, q_get(&q, 2), &envelope) == 0) {
+        struct str own = imf_message_id(p->scratch, envelope.message_id);
+        struct str answered = imf_message_id(p->scratch, envelope.in_reply_to);
+        if (own.n) refs[n++] = store_thread_ref(own);
+        if (answered.n) refs[n++] = store_thread_ref(answered);
+    }
+    if (r > 0) q_end(&q);
+    return accept_thread(s, p->to_account->id, refs, n, email, thread, e);
+}
+
 /* The letter in another account: its own row, on the same body. */
 static int copy_email(struct store *s, struct copy_piece *p, struct entry *entry, int64_t source, struct error *e)
 {
+    int64_t thread;
+    int r = thread_there(s, p, entry->email, source, &thread, e);
+    if (r) return r;
     struct query q = db_query(s->writer.db, SQL_EMAIL_COPY);
     q_int(&q, entry->email);
     q_int(&q, p->to_account->id);
-    q_int(&q, entry->email); /* what it answers is known only in the other account */
+    q_int(&q, thread);
     q_int(&q, clock_utc(s->world));
     q_int(&q, (int64_t)entry->modseq);
     q_int(&q, source);
@@ -137,7 +166,9 @@ static int run_copy(struct store *s, void *args, struct error *e)
     bool stays = c->c->move && p->from_account == p->to_account;
     if (!r && !stays && !c->back) r = quota_check(s, p->to_account, p->bytes, (int64_t)p->n, e);
     uid first = (uid)p->to->uid_next;
+    p->scratch = arena_new(NULL, 0);
     for (size_t i = 0; !r && i < p->n; i++) r = make_one(s, c, p, p->v[i], e);
+    arena_free(p->scratch);
     c->n = p->n;
     return r || p->n == 0 ? r : arrival_put(s, p->to->id, first, (uid)(p->to->uid_next - 1), e);
 }

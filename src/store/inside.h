@@ -234,6 +234,9 @@ int accept_write(struct store *s, struct acceptance *a, struct error *e);
 void accept_committed(struct store *s, const struct acceptance *a, bool sure);
 /* Parts of it: the row of its body; an email and an entry. */
 int accept_body(struct store *s, const struct acceptance *a, struct error *e);
+/* The thread (RFC 8474 §5.2) of a letter that comes to the account. */
+int accept_thread(struct store *s, int64_t account, const uint64_t *refs, size_t n_refs, int64_t email, int64_t *thread,
+                  struct error *e);
 int accept_deliver(struct store *s, const struct acceptance *a, struct delivery *d, struct error *e);
 
 /* queue_write.c */

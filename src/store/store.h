@@ -124,6 +124,7 @@ struct body_facts { /* computed once from the letter (proto/mime/derive), opaque
     const uint64_t *thread_refs; /* hashes of Message-ID, In-Reply-To, References; the own id first */
     size_t n_thread_refs;
 };
+uint64_t store_thread_ref(struct str message_id); /* its hash */
 
 struct delivery { /* one letter into one mailbox */
     int64_t account;

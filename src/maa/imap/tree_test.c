@@ -378,6 +378,34 @@ static void test_sharing(void **state)
     imap_twice(searching_others);
 }
 
+/* RFC 8474 §5.2: a letter that is copied joins its thread in the other account. */
+static FIBER void threads_of_copies(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    imap_ask(c, "append inbox {28+}\r\nMessage-ID: <one@x>\r\n\r\na\r\n\r\n");
+    imap_ask(ann, "append inbox {52+}\r\nMessage-ID: <two@x>\r\nIn-Reply-To: <one@x>\r\n\r\nb\r\n1234");
+    imap_ask(ann, "append inbox {29+}\r\nMessage-ID: <else@x>\r\n\r\nc\r\n\r\n");
+    imap_ask(c, "setacl inbox ann lrsi");
+    imap_ask(ann, "select inbox");
+    imap_ask(ann, "copy 1:2 Shared/bob@example.org/INBOX");
+    imap_ask(c, "select inbox");
+    struct str thread[3];
+    for (uid u = 1; u <= 3; u++) {
+        imap_ask(c, arena_cstr(c->arena, arena_printf(c->arena, "uid fetch %u (threadid)", u)));
+        thread[u - 1] = arena_str(t->t.arena, str_skip(c->said, str_find(c->said, S("THREADID"))));
+        assert_true(thread[u - 1].n > 20);
+    }
+    assert_true(str_eq(thread[1], thread[0]));
+    assert_false(str_eq(thread[2], thread[0]));
+    imap_bye(ann);
+    imap_bye(c);
+}
+static void test_threads_of_copies(void **state)
+{
+    (void)state;
+    imap_twice(threads_of_copies);
+}
+
 /* ---- quotas, annotations ---- */
 
 static FIBER void quotas(struct imap_test *t)
@@ -491,7 +519,8 @@ int main(void)
         cmocka_unit_test(test_recursive_match), cmocka_unit_test(test_returns),
         cmocka_unit_test(test_names_left),      cmocka_unit_test(test_names_left_to_others),
         cmocka_unit_test(test_changing),        cmocka_unit_test(test_sharing),
-        cmocka_unit_test(test_quotas),          cmocka_unit_test(test_annotations),
+        cmocka_unit_test(test_threads_of_copies), cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_annotations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
