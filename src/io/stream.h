@@ -112,6 +112,8 @@ struct endpoint stream_local(struct stream *s);
 /* Replaces what stream_peer() says, after a PROXY header from a peer that may send one. */
 void stream_set_peer(struct stream *s, struct endpoint peer);
 int stream_error(struct stream *s);              /* the sticky error or 0 */
+/* Nothing is read or written any more: what was said cannot be made good. The first error stays; it is returned. */
+int stream_fail(struct stream *s, int error);
 /* why, for a person: a failed handshake has more to say than its name */
 const char *stream_error_text(struct stream *s);
 /* What the connection has carried, before TLS; compressed where there is compression. */

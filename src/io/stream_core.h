@@ -50,7 +50,6 @@ void deflate_trim(struct stream *s); /* keeps only what cannot be made anew */
 void deflate_free(struct stream *s);
 
 /* Notes the first error; returns it. */
-int stream_fail_input(struct stream *s, int error);  /* nothing more can be read */
-int stream_fail(struct stream *s, int error);        /* nothing works any more */
+int stream_fail_input(struct stream *s, int error); /* nothing more can be read; stream_fail(): nor written */
 
 #endif

@@ -467,6 +467,10 @@ FIBER int imap_tell_letters(struct imap_session *s, const struct imap_fetch_item
     drop_doubles(&f);
     f.marks = false;
     int e = tell(&f, uids);
-    if (f.lost) return ERR_CORRUPT;
+    if (f.lost) { /* nor can the command at hand be answered any more */
+        stream_flush(s->io);
+        s->end = "a letter could not be read";
+        return stream_fail(s->io, ERR_CORRUPT);
+    }
     return stream_error(s->io) ? stream_error(s->io) : e == ERR_CANCELLED ? e : 0;
 }
