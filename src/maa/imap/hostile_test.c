@@ -115,6 +115,24 @@ static void what_is_long_is_answered_whole(void **state)
     imap_twice(long_names);
 }
 
+/* ---- what never comes ---- */
+
+/* RFC 9051 §7.1.5: who is thrown out is told, whatever he was asked for. */
+static FIBER void silent_in_authenticate(struct imap_test *t)
+{
+    struct imap_client *c = imap_visit(t);
+    imap_say(c, "a AUTHENTICATE PLAIN");
+    imap_expect(c, "+ ");
+    imap_expect(c, "* BYE *");
+    imap_bye(c);
+}
+
+static void what_never_comes_is_not_waited_for(void **state)
+{
+    (void)state;
+    imap_twice(silent_in_authenticate);
+}
+
 /* ---- what is many ---- */
 
 static FIBER void many_mailboxes(struct imap_test *t)
@@ -200,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_long_is_answered_whole),
+        cmocka_unit_test(what_never_comes_is_not_waited_for),
         cmocka_unit_test(what_is_many_takes_bounded_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,16 @@ static struct imap_done not_like_this(void) /* RFC 5530 §3 */
     return imap_no(S("PRIVACYREQUIRED"), S("not without TLS: STARTTLS first"));
 }
 
-static struct imap_done outcome_done(struct imap_session *s, enum sasl_outcome outcome)
+/* The client is gone, silent for too long, or to go because the server stops. */
+static FIBER struct imap_done lost(struct imap_session *s)
+{
+    int e = stream_error(s->io) ? stream_error(s->io) : ERR_CANCELLED;
+    imap_throw_out(s, e);
+    s->end = s->end ? s->end : err_name(e);
+    return (struct imap_done){.said = true, .close = true};
+}
+
+static FIBER struct imap_done outcome_done(struct imap_session *s, enum sasl_outcome outcome)
 {
     switch (outcome) {
     /* RFC 5530 §3; the same for unknown names */
@@ -92,7 +101,7 @@ static struct imap_done outcome_done(struct imap_session *s, enum sasl_outcome o
     case SASL_OK:
     case SASL_LOST: break;
     }
-    return (struct imap_done){.said = true, .close = true};
+    return lost(s);
 }
 
 static enum sasl_outcome password_outcome(int e)
