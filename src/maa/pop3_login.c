@@ -109,8 +109,8 @@ static FIBER struct pop3_reply enter(struct pop3_session *p, const struct sasl_i
     if (store_maildrop_lock(p->service->store, who->account))
         return pop3_no("IN-USE", S("another session has this maildrop open")); /* RFC 2449 §8.1.2 */
     p->who = *who;
+    p->locked = true; /* from here on it is unlocked whatever ends the session */
     p->who.login = arena_str(p->arena, who->login);
-    p->locked = true;
     if (fill_maildrop(p, who->account, &why)) {
         LOG(p->service->log, LOG_ERROR, "pop3.open", F_ID("session", p->id), F_STR("login", p->who.login),
             F_STR("error", str_c(why.text)));

@@ -108,6 +108,7 @@ static FIBER int put_response(struct fetch *f, struct fetch_letter *l)
     for (size_t i = 0; i < f->n_items; i++) {
         if (f->put_uid || i > 0) buf_char(b, ' ');
         int e = put_item(f, i, l);
+        fiber_yield_if_long(); /* each may have looked at all of the letter */
         if (!e && b->n >= IMAP_OUT_MUCH) e = imap_out_send(&f->out);
         if (e) return e;
     }

@@ -123,7 +123,7 @@ static void set_bounds(struct compiling *c, const struct imap_key *k, int64_t *f
     }
 }
 
-static void compile_known(struct compiling *c, struct imap_key *k, struct search_key *out)
+static FIBER void compile_known(struct compiling *c, struct imap_key *k, struct search_key *out)
 {
     struct known_key *known = arena_new_of(c->a, struct known_key);
     const struct view_entry *last = snapshot_at(c->shown, c->shown->count);
@@ -181,7 +181,7 @@ static enum search_kind in_store(enum imap_key_kind kind)
     }
 }
 
-static struct search_key *compile(struct compiling *c, struct imap_key *k, bool fuzzy)
+static FIBER struct search_key *compile(struct compiling *c, struct imap_key *k, bool fuzzy)
 {
     struct search_key *out = arena_new_of(c->a, struct search_key);
     if (k->kind == IMAP_KEY_AND || k->kind == IMAP_KEY_FUZZY) out->kind = SEARCH_AND;
@@ -196,8 +196,10 @@ static struct search_key *compile(struct compiling *c, struct imap_key *k, bool 
         out->fuzzy = fuzzy && out->kind != SEARCH_SENT && out->kind != SEARCH_THREAD;
     }
     struct search_key **end = &out->children;
-    for (struct imap_key *child = k->children; child; child = child->next, end = &(*end)->next)
+    for (struct imap_key *child = k->children; child; child = child->next, end = &(*end)->next) {
+        fiber_yield_if_long(); /* a set may name all letters */
         *end = compile(c, child, fuzzy || k->kind == IMAP_KEY_FUZZY);
+    }
     return out;
 }
 
@@ -283,7 +285,7 @@ static FIBER size_t decide(struct search *q, struct candidates *c)
     size_t kept = 0, open = 0, n = c->n;
     for (size_t i = 0; i < n; i++) {
         int v = search_decide(q, i);
-        if (i % 512 == 0) fiber_yield_if_long();
+        if (i % 64 == 0) fiber_yield_if_long(); /* there may be thousands of keys */
         if (v == 0) continue;
         c->v[kept] = c->v[i];
         c->v[kept].score = v > 0 ? 100 : 0;
