@@ -122,10 +122,13 @@ static FIBER int watch_named(struct imap_session *s, struct imap_notifying *n, s
     struct imap_place place;
     int64_t *v;
     size_t many;
-    if (imap_place(s, name, &place, NULL)) return 0;
-    int e = imap_accounts_below(s, &place, &v, &many, NULL);
-    for (size_t i = 0; i < many && !e; i++) e = watch(s, n, v[i]);
-    return e;
+    struct arena *whole = s->cmd;
+    s->cmd = arena_new(whole, 0); /* there may be thousands of names */
+    int e = imap_place(s, name, &place, NULL), r = e ? 0 : imap_accounts_below(s, &place, &v, &many, NULL);
+    for (size_t i = 0; !e && !r && i < many; i++) r = watch(s, n, v[i]);
+    arena_free(s->cmd);
+    s->cmd = whole;
+    return r;
 }
 
 FIBER int imap_notify_watch_subscribed(struct imap_session *s, struct imap_notifying *n)
