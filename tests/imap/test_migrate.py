@@ -78,7 +78,13 @@ def assert_same(have, want):
 
 @pytest.fixture(scope="module")
 def there():
-    d = Dovecot()
+    d = Dovecot(config="""mail_plugins = quota
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_max_mail_size = 500k
+}
+""")
     fill(d.ports["imaps"], "ada", d.password, some_mail(), "INBOX.")
     yield d
     d.stop()
@@ -199,6 +205,15 @@ def test_to_dovecot_and_back(office, there):
     (office.folder / "password").write_text(there.password)
     office.penny("import", "carol@example.org", url(there, "out"), "--password-file", office.folder / "password", "--ca", there.certificate)
     assert_same(contents(office.ports["imaps"], "carol@example.org", post.PASSWORD), there_now)
+
+    # one letter is too large for Dovecot, and refused together with its neighbours: it alone is named and stays behind
+    fill(office.ports["imaps"], office.me, post.PASSWORD,
+         {"Work": [(LITTLE + line * k, "", "01-Feb-2020 10:00:00 +0000") for line, k in ((b"before", 1), (b"z" * 78 + b"\r\n", 7500), (b"after", 1))]})
+    r = run(office, "export", there, url(there, "out"), check=False)
+    assert r.returncode == 65 and re.search(r"^Work: UID \d+ is refused; the server says: ", r.stderr, re.M), r.stderr
+    counts = json.loads(r.stdout)
+    assert (counts["letters"], counts["refused"]) == (2, 1)
+    assert [text[-5:] for text, *_ in contents(there.ports["imaps"], "out", there.password, "INBOX.")["Work"]][-2:] == [b"efore", b"after"]
 
 
 def test_a_simple_server(office):
