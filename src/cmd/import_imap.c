@@ -4,6 +4,8 @@
  *
  * A mailbox with the use \All (Gmail's "All Mail") has what is in the others too: it comes last, and gives what is
  * nowhere else, where the server says which letters are the same one. */
+#include <stdio.h>
+
 #include "cmd/import.h"
 #include "cmd/letters.h"
 #include "cmd/migrate.h"
@@ -352,6 +354,10 @@ static FIBER int import_all(struct migration *m, struct error *e)
     for (size_t i = 0; i < 2 * all.n && !error; i++) {
         const struct place *p = &all.v[i % all.n];
         bool last = i >= all.n;
+        if (last && p->name.n == 0 && !p->holds_none) {
+            fprintf(stderr, "a mailbox is called there what none can be called here, and stays out\n");
+            m->refused++;
+        }
         if (p->all != last || !is_chosen(m, p)) continue;
         struct going g = where_to(m, &all, p, &roles);
         chosen++;

@@ -208,7 +208,7 @@ static FIBER bool hear_select(void *arg, const struct imap_client *c)
     if (str_ieq(r->code, S("UIDVALIDITY")) && str_to_u64(r->code_text, UINT32_MAX, &validity))
         s->m->pairs.their_validity = (uint32_t)validity;
     if (str_ieq(r->code, S("PERMANENTFLAGS"))) take_settable(s->m, r->codes);
-    return true;
+    return false; /* there are few of them */
 }
 
 /* What names a letter in all mailboxes, if there is such a thing. */

@@ -99,7 +99,7 @@ FIBER int migration_remember(struct migration *m, bool always, struct error *e)
 
 /* ---- Message-IDs ---- */
 
-/* Of a Message-ID as it stands in a header, however it is folded. 0: there is none. */
+/* Of a Message-ID as it stands in a header, however it is folded; of none too, so that 0 is what was not told. */
 static uint64_t digest_of(const struct migration *m, struct str id)
 {
     char text[1000];
@@ -108,7 +108,7 @@ static uint64_t digest_of(const struct migration *m, struct str id)
         if ((unsigned char)id.p[i] > ' ') buf_char(&b, id.p[i]);
     struct str whole = str_trim(buf_str(&b));
     if (str_starts(whole, S("<")) && str_ends(whole, S(">"))) whole = str_sub(whole, 1, whole.n - 1);
-    return whole.n ? hash_sip(&m->hash, whole) | 1 : 0;
+    return hash_sip(&m->hash, whole) | 1;
 }
 
 static FIBER bool hear_id(void *arg, const struct imap_client *c)
@@ -118,12 +118,13 @@ static FIBER bool hear_id(void *arg, const struct imap_client *c)
     struct arena *a = arena_new(m->arena, 0);
     bool right = imap_fetched(a, &c->said, &f) && f.uid;
     struct sibling *s = right ? siblings_find(&m->theirs, f.uid) : NULL;
-    right = s && s->asked;
+    right = s && s->asked && !s->id;
     for (const struct imap_value *v = right ? f.all : NULL; v && v->next; v = v->next->next) {
         struct str value = v->next->text, name;
         if (!str_istarts(v->text, S("BODY[HEADER.FIELDS")) || !str_cut(value, ':', &name, &value)) continue;
         s->id = digest_of(m, value);
     }
+    if (right && !s->id) s->id = digest_of(m, STR_NONE);
     arena_free(a);
     return right;
 }

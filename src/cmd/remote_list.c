@@ -105,6 +105,7 @@ struct listing_of {
     struct map by_raw;
     struct str foreign[2]; /* prefixes of other people's and of shared mailboxes */
     bool lsub, utf8, too_many;
+    size_t heard; /* responses */
 };
 
 static bool hear_namespace(struct listing_of *l, const struct imap_response *r)
@@ -142,7 +143,8 @@ static void add_place(struct listing_of *l, const struct imap_listed *listed)
                        .subscribed = imap_values_have(is, S("\\Subscribed"))};
     for (; is; is = is->next)
         if (!new->use) new->use = special_use_of(is->text);
-    new->name = place_name(l->arena, new->raw, listed->separator, p->prefix, l->utf8);
+    if (new->raw.n <= LIMIT_REMOTE_NAME)
+        new->name = place_name(l->arena, new->raw, listed->separator, p->prefix, l->utf8);
     map_set(&l->by_raw, new->raw, new);
 }
 
@@ -153,7 +155,7 @@ static FIBER bool hear(void *arg, const struct imap_client *c)
     if (hear_namespace(l, &c->said)) return true;
     if (!imap_listed(&c->said, &listed)) return false;
     add_place(l, &listed);
-    return !l->too_many;
+    return ++l->heard <= 2 * LIMIT_MAILBOXES; /* each in LIST and LSUB */
 }
 
 static FIBER int ask_all(struct imap_client *c, struct listing_of *l, struct error *e)

@@ -165,6 +165,7 @@ enum {
 #define TIMEOUT_IMAP_IDLE MINUTES(30)       /* after it: RFC 9051 §5.4 */
 /* Other people's IMAP servers */
 enum {
+    LIMIT_REMOTE_NAME = 2048,           /* bytes of a mailbox's name as it is written there */
     LIMIT_REMOTE_LETTERS = 2000000,     /* of a mailbox: what is known of each is held in memory */
     LIMIT_REMOTE_BATCH = 2000,          /* of which bodies or Message-IDs are asked for with one command, */
     LIMIT_REMOTE_RANGES = 400,          /* in so many ranges of UIDs: servers take lines of 8000 bytes (RFC 7162 §4) */
@@ -184,6 +185,7 @@ enum {
     LIMIT_IMAP_ID = 30,                 /* RFC 2971 §3.3 */
     LIMIT_IMAP_RESPONSE_DEPTH = 400,    /* lists in each other we read: BODYSTRUCTURE of LIMIT_MIME_DEPTH has 300 */
     LIMIT_IMAP_RESPONSE = 1 << 20,      /* bytes of one we read, without the letter in it */
+    LIMIT_IMAP_DROPPED = 1 << 30,       /* bytes of a letter nobody wants, read to get to the next response */
     LIMIT_IMAP_UNASKED = 100000,        /* responses in a row that we read and did not ask for */
     LIMIT_IMAP_QUOTED = 1000,           /* bytes; longer strings we write are literals */
 };

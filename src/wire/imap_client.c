@@ -131,7 +131,7 @@ static FIBER int read_body(struct imap_client *c, uint64_t size)
 static FIBER int read_literal(struct imap_client *c, const struct imap_literal *l)
 {
     struct buf *whole = &inside(c)->whole;
-    if (l->size == UINT64_MAX) return ERR_TOO_LONG;
+    if (l->size > LIMIT_IMAP_DROPPED && l->size > c->body_max) return ERR_TOO_LONG;
     if (!c->has_body && is_body(buf_str(whole))) return read_body(c, l->size);
     if (l->size > LIMIT_IMAP_RESPONSE || whole->n + l->size > LIMIT_IMAP_RESPONSE) return ERR_TOO_LONG;
     buf_lit(whole, "\r\n");
@@ -184,8 +184,8 @@ FIBER int imap_client_next(struct imap_client *c, struct error *e)
 static FIBER int hear(struct imap_client *c, struct error *e)
 {
     struct imap_client_inside *in = inside(c);
-    bool asked = imap_client_capabilities(c);
-    if (c->heard && c->heard(c->arg, c)) asked = true;
+    imap_client_capabilities(c);
+    bool asked = c->heard && c->heard(c->arg, c);
     in->unasked = asked ? 0 : in->unasked + 1;
     if (in->unasked <= LIMIT_IMAP_UNASKED) return 0;
     return imap_client_fail(c, ERR_SYNTAX, e, "the server talks without end of what it was not asked for");
@@ -329,10 +329,8 @@ FIBER int imap_client_greeting(struct imap_client *c, bool *preauth, struct erro
     const struct imap_response *r = &c->said;
     if (r->kind != IMAP_UNTAGGED || !r->is_condition || r->condition == IMAP_NO || r->condition == IMAP_BAD)
         return imap_client_fail(c, ERR_SYNTAX, e, "what answers there is no IMAP server");
-    if (r->condition == IMAP_BYE) {
-        imap_client_refused(c, ERR_UNAVAILABLE, "no service", e);
+    if (r->condition == IMAP_BYE)
         return imap_client_fail(c, ERR_UNAVAILABLE, e, "no service; the server says: %s", inside(c)->bye);
-    }
     *preauth = r->condition == IMAP_PREAUTH;
     return imap_client_capabilities(c) ? 0 : imap_client_ask_offers(c, e);
 }

@@ -395,9 +395,9 @@ def endless(s):
         s.sendall(b"x" * 65536)
 
 
-def endless_talk(s):
+def flood(s, line):
     while True:
-        s.sendall(b"* OK and another thing\r\n" * 1000)
+        s.sendall(line * 1000)
 
 
 def huge(s):
@@ -423,8 +423,13 @@ def test_servers_that_lie(office):
         ("does not end", {"LIST": b'* LIST () "/" {2000000}\r\n'}),
         ("is no IMAP", {"LIST": b"\0\1\2\r\n"}),
         ("is no IMAP", {"greeting": b"220 mail ESMTP\r\n"}),
-        ("without end", {"LIST": endless_talk}),
-        ("without end", {"FETCH": lambda s: endless_survey(s)}),
+        ("without end", {"LIST": lambda s: flood(s, b"* OK and another thing\r\n")}),
+        ("without end", {"FETCH": lambda s: flood(s, body(99, LITTLE))}),
+        ("without end", {"LIST": lambda s: flood(s, b"* CAPABILITY IMAP4rev1\r\n")}),
+        ("without end", {"LIST": lambda s: flood(s, b'* LIST () "/" INBOX\r\n')}),
+        ("without end", {"EXAMINE": lambda s: flood(s, b"* 3 EXISTS\r\n")}),
+        ("without end", {"SURVEY": lambda s: flood(s, survey(1))}),
+        ("does not end", {"FETCH": b"* 1 FETCH (UID 1 BODY[] {18446744073709551614}\r\n"}),
         ("more than 10000 mailboxes", {"LIST": b"".join(b'* LIST () "/" x%d\r\n' % i for i in range(100000))}),
         ("out of turn", {"LIST": b"p99 OK what\r\n"}),
         ("hung up: maintenance", {"greeting": b"* OK hello\r\n* BYE maintenance\r\n", "CAPABILITY": lambda s: s.shutdown(socket.SHUT_RDWR) or b""}),
@@ -441,11 +446,6 @@ def test_servers_that_lie(office):
     r = try_liar(office, SURVEY=survey(100, 100, 100) * 2 + survey(7) + b"* 9 FETCH (UID 0)\r\n* 1 FETCH (((\r\n",
                  FETCH=body(99, LITTLE) + body(2, LITTLE + b"two") * 2 + body(1, b"another one") + b"* 2 FETCH (FLAGS (\\Seen))\r\n")
     assert r.returncode == 0 and json.loads(r.stdout) == {"letters": 1, "there": 2, "flags": 0, "too_large": 0, "refused": 0, "mailboxes": 1} and n() == 3
-
-
-def endless_survey(s):
-    while True:
-        s.sendall(body(99, LITTLE) * 1000)
 
 
 def test_a_server_with_labels(office):
