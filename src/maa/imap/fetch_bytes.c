@@ -126,52 +126,172 @@ static bool is_named(const struct fetch_item *item, struct str name)
     return false;
 }
 
-static void choose_fields(const struct fetch_item *item, struct str header, struct buf *out)
+/* Goes through a header piece by piece, however it is cut, and takes the fields wanted, as imf_next_field() has them.
+ */
+struct choosing {
+    const struct fetch_item *item;
+    struct buf *b;
+    char line[LIMIT_FIELD_NAME + 1]; /* the beginning of one, until it is known what it is */
+    size_t n;
+    bool top, field, within; /* nothing came yet; a field did; in a line that is known */
+    bool keeps, open;        /* the field; what was kept is no whole line */
+    bool over;
+};
+
+static void begin_choosing(struct choosing *c) { *c = (struct choosing){.item = c->item, .b = c->b, .top = true}; }
+
+static void keep(struct choosing *c, struct str bytes)
 {
-    bool unnamed = item->of->section.text == IMAP_SECTION_FIELDS_NOT;
-    struct imf_fields walk = {.text = header};
-    struct imf_field field;
-    while (imf_next_field(&walk, &field)) {
-        if (is_named(item, field.name) == unnamed) continue;
-        struct str text = str_sub(header, field.at, field.end);
-        buf_add(out, text);
-        if (!str_ends(text, S("\n"))) buf_lit(out, "\r\n");
+    if (!c->keeps || !bytes.n) return;
+    buf_add(c->b, bytes);
+    c->open = !str_ends(bytes, S("\n"));
+}
+
+/* A line begins so: it is a field's first, or an mbox line on top, or the header is over. */
+static void know_line(struct choosing *c)
+{
+    struct str line = str_of(c->line, c->n);
+    size_t name = imf_field_name(line, NULL);
+    bool unnamed = c->item->of->section.text == IMAP_SECTION_FIELDS_NOT;
+    c->over = !name && !(c->top && imf_is_mbox_line(line));
+    c->top = false;
+    c->field = name > 0;
+    c->keeps = name && is_named(c->item, str_head(line, name)) != unnamed;
+    keep(c, line);
+    c->within = !str_ends(line, S("\n"));
+    c->n = 0;
+}
+
+static struct str choose_line(struct choosing *c, struct str s) /* what is left of it */
+{
+    size_t n = str_find_char(s, '\n') + 1;
+    if (!c->within && !c->n && c->field && ch_space(s.p[0])) c->within = true; /* a fold */
+    if (n > s.n) n = s.n;
+    if (c->within) {
+        keep(c, str_head(s, n));
+        c->within = s.p[n - 1] != '\n';
+        return str_skip(s, n);
     }
+    if (n > sizeof c->line - c->n) n = sizeof c->line - c->n;
+    memcpy(c->line + c->n, s.p, n);
+    c->n += n;
+    if (c->n == sizeof c->line || s.p[n - 1] == '\n') know_line(c);
+    return str_skip(s, n);
 }
 
-static FIBER int gather_block(struct fetch *f, struct str block, void *arg)
+static void choose(struct choosing *c, struct str s)
 {
-    (void)f;
-    struct buf *b = arg;
-    buf_add(b, block);
-    return 0;
+    while (s.n && !c->over) s = choose_line(c, s);
 }
 
-static void put_chosen(struct fetch *f, const struct fetch_item *item, const struct str header[2])
+static void end_choosing(struct choosing *c)
 {
-    struct buf chosen = BUF(2 * LETTERS_HEADER_MOST);
-    for (int i = 0; i < 2; i++) choose_fields(item, header[i], &chosen);
-    buf_lit(&chosen, "\r\n"); /* RFC 9051 §6.4.5.1: the empty line is always there */
-    struct range p = partial_of(item->of, chosen.n);
+    if (c->n && !c->over) know_line(c);
+    if (c->open) buf_lit(c->b, "\r\n");
+}
+
+static void put_chosen(struct fetch *f, struct choosing *c, const struct str header[2])
+{
+    struct buf *b = c->b;
+    for (int i = 0; i < 2; i++) {
+        begin_choosing(c);
+        choose(c, header[i]);
+        end_choosing(c);
+    }
+    buf_lit(b, "\r\n"); /* RFC 9051 §6.4.5.1: the empty line is always there */
+    struct range p = partial_of(c->item->of, b->n);
     imap_put_literal_head(&f->out.text, p.size, false);
-    buf_add(&f->out.text, without_nul(chosen.p + p.from, (size_t)p.size));
-    buf_free(&chosen);
+    buf_add(&f->out.text, without_nul(b->p + p.from, (size_t)p.size));
 }
 
-/* The fields of a header's first LETTERS_HEADER_MOST bytes: nobody writes longer ones. */
+/* ---- what is made of a range, in two passes: how long it is, then the bytes wanted of it ---- */
+
+struct pass {
+    struct buf *b;      /* what was made of the last piece */
+    uint64_t size;      /* bytes so far */
+    bool nul;           /* among those wanted */
+    bool text;          /* NUL must not be sent */
+    struct range want;
+    bool sends;
+};
+
+/* Takes the wanted part of what was just made. */
+static FIBER int take(struct fetch *f, struct pass *d)
+{
+    uint64_t at = d->size, end = d->want.from + d->want.size, n = d->b->n;
+    d->size += n;
+    size_t from = at < d->want.from ? (size_t)(d->want.from - at < n ? d->want.from - at : n) : 0;
+    size_t to = end <= at ? 0 : (size_t)(end - at < n ? end - at : n);
+    int e = 0;
+    if (to > from) {
+        struct str part = str_sub(buf_str(d->b), from, to);
+        d->nul |= memchr(part.p, 0, part.n) != NULL;
+        if (d->sends) {
+            imap_out_bytes(&f->out, d->text ? without_nul(d->b->p + from, to - from) : part);
+            e = imap_out_send(&f->out);
+        }
+    }
+    buf_clear(d->b);
+    return e;
+}
+
+/* ---- header fields of a header too long for memory ---- */
+
+struct choosing_pass {
+    struct choosing *c;
+    struct pass d;
+};
+
+static FIBER int choose_block(struct fetch *f, struct str block, void *arg)
+{
+    struct choosing_pass *p = arg;
+    choose(p->c, block);
+    return take(f, &p->d);
+}
+
+static FIBER int choose_range(struct fetch *f, struct letter_read *l, struct range r, struct choosing_pass *p)
+{
+    begin_choosing(p->c);
+    int e = each_block(f, l, r, choose_block, p);
+    if (!e) end_choosing(p->c);
+    return e;
+}
+
+static FIBER int choose_pass(struct fetch *f, struct letter_read *l, struct range r, struct choosing_pass *p)
+{
+    uint64_t prefix = l->letter.prefix.n;
+    struct range before = {r.from, r.from < prefix ? prefix - r.from : 0};
+    if (before.size > r.size) before.size = r.size;
+    p->d.size = 0;
+    int e = choose_range(f, l, before, p);
+    if (!e) e = choose_range(f, l, (struct range){r.from + before.size, r.size - before.size}, p);
+    if (e) return e;
+    buf_lit(p->d.b, "\r\n"); /* as in put_chosen() */
+    return take(f, &p->d);
+}
+
+static FIBER int send_chosen(struct fetch *f, struct letter_read *l, struct range r, struct choosing *c)
+{
+    struct choosing_pass p = {.c = c, .d = {.b = c->b, .text = true}};
+    int e = choose_pass(f, l, r, &p);
+    if (e) return e;
+    p.d.want = partial_of(c->item->of, p.d.size);
+    p.d.sends = true;
+    imap_put_literal_head(&f->out.text, p.d.want.size, false);
+    return p.d.want.size ? choose_pass(f, l, r, &p) : 0;
+}
+
 static FIBER int put_fields(struct fetch *f, const struct fetch_item *item, const struct fetch_extent *x,
                             struct letter_read *l)
 {
     struct str v[2];
-    struct range r = {x->from, x->size < LETTERS_HEADER_MOST ? x->size : LETTERS_HEADER_MOST};
-    if (in_memory(l, r, v)) {
-        put_chosen(f, item, v);
-        return 0;
-    }
-    struct buf all = BUF(LETTERS_HEADER_MOST);
-    int e = each_block(f, l, r, gather_block, &all);
-    if (!e) put_chosen(f, item, (const struct str[2]){S(""), buf_str(&all)});
-    buf_free(&all);
+    struct range r = {x->from, x->size};
+    int e = 0;
+    struct buf b = BUF(2 * LETTERS_HEADER_MOST);
+    struct choosing c = {.item = item, .b = &b};
+    if (in_memory(l, r, v)) put_chosen(f, &c, v);
+    else e = send_chosen(f, l, r, &c);
+    buf_free(&b);
     return e;
 }
 
@@ -190,35 +310,10 @@ FIBER int fetch_put_section(struct fetch *f, const struct fetch_item *item, cons
 
 /* ---- decoded ---- */
 
-/* Decodes a range twice: what it comes to, then the bytes wanted of it. */
 struct decoding {
     struct mime_decoder decoder;
-    struct buf *b;
-    uint64_t size;      /* bytes so far */
-    bool nul;           /* among those wanted */
-    struct range want;  /* of the decoded bytes */
-    bool sends;
+    struct pass d;
 };
-
-/* Takes the wanted part of what was just decoded. */
-static FIBER int take_decoded(struct fetch *f, struct decoding *d)
-{
-    uint64_t at = d->size, end = d->want.from + d->want.size, n = d->b->n;
-    d->size += n;
-    size_t from = at < d->want.from ? (size_t)(d->want.from - at < n ? d->want.from - at : n) : 0;
-    size_t to = end <= at ? 0 : (size_t)(end - at < n ? end - at : n);
-    int e = 0;
-    if (to > from) {
-        struct str part = str_sub(buf_str(d->b), from, to);
-        d->nul |= memchr(part.p, 0, part.n) != NULL;
-        if (d->sends) {
-            imap_out_bytes(&f->out, part);
-            e = imap_out_send(&f->out);
-        }
-    }
-    buf_clear(d->b);
-    return e;
-}
 
 static FIBER int decode_block(struct fetch *f, struct str block, void *arg)
 {
@@ -226,9 +321,9 @@ static FIBER int decode_block(struct fetch *f, struct str block, void *arg)
     struct decoding *d = arg;
     int e = 0;
     while (block.n > 0 && !e) {
-        mime_decode_feed(&d->decoder, str_head(block, STEP), d->b);
+        mime_decode_feed(&d->decoder, str_head(block, STEP), d->d.b);
         block = str_skip(block, block.n < STEP ? block.n : STEP);
-        e = take_decoded(f, d);
+        e = take(f, &d->d);
     }
     return e;
 }
@@ -236,11 +331,11 @@ static FIBER int decode_block(struct fetch *f, struct str block, void *arg)
 static FIBER int decode_range(struct fetch *f, const struct fetch_extent *x, struct letter_read *l, struct decoding *d)
 {
     d->decoder = (struct mime_decoder){.encoding = x->encoding};
-    d->size = 0;
+    d->d.size = 0;
     int e = each_block(f, l, (struct range){x->from, x->size}, decode_block, d);
     if (e) return e;
-    mime_decode_end(&d->decoder, d->b);
-    return take_decoded(f, d);
+    mime_decode_end(&d->decoder, d->d.b);
+    return take(f, &d->d);
 }
 
 enum { DECODED = 1 << 20 }; /* bytes of a step; what it may come to is less */
@@ -248,9 +343,9 @@ enum { DECODED = 1 << 20 }; /* bytes of a step; what it may come to is less */
 FIBER int fetch_put_binary_size(struct fetch *f, const struct fetch_extent *x, struct letter_read *l)
 {
     struct buf b = BUF(DECODED);
-    struct decoding d = {.b = &b};
+    struct decoding d = {.d = {.b = &b}};
     int e = x->none ? 0 : decode_range(f, x, l, &d);
-    buf_u64(&f->out.text, d.size);
+    buf_u64(&f->out.text, d.d.size);
     buf_free(&b);
     return e;
 }
@@ -266,12 +361,12 @@ FIBER int fetch_put_binary(struct fetch *f, const struct fetch_item *item, const
     struct range all = {0, UINT64_MAX};
     if (item->of->partial) all = (struct range){item->of->offset, item->of->length};
     if (all.size > UINT64_MAX - all.from) all.size = UINT64_MAX - all.from;
-    struct decoding d = {.b = &b, .want = all};
+    struct decoding d = {.d = {.b = &b, .want = all}};
     int e = decode_range(f, x, l, &d);
-    struct range r = partial_of(item->of, d.size);
-    if (!e) imap_put_literal_head(&f->out.text, r.size, d.nul); /* RFC 3516 §4.2: literal8 only if it must be */
-    d.want = r;
-    d.sends = true;
+    struct range r = partial_of(item->of, d.d.size);
+    if (!e) imap_put_literal_head(&f->out.text, r.size, d.d.nul); /* RFC 3516 §4.2: literal8 only if it must be */
+    d.d.want = r;
+    d.d.sends = true;
     if (!e && r.size) e = decode_range(f, x, l, &d);
     buf_free(&b);
     return e;

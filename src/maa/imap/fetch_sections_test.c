@@ -175,6 +175,93 @@ static FIBER void ours(struct imap_test *t)
     arena_free(a);
 }
 
+/* ---- a header of more than a MiB ---- */
+
+enum { FILLERS = 1300 }; /* of a kibibyte each */
+
+static struct str long_header(struct arena *a)
+{
+    struct buf *b = buf_in(a, 4 << 20);
+    buf_lit(b, "Subject: first\r\nX-Cut: one\r\n");
+    for (int i = 0; i < FILLERS; i++) {
+        if (i == 300) buf_lit(b, "to: ann\r\n folded\r\n");
+        if (i == 600) buf_lit(b, "Subject : behind\r\n");
+        buf_printf(b, "X-Filler-%04d: %01007d\r\n", i, i);
+        if (i % 50 == 0) buf_printf(b, "X-Fold: %d\r\n\t%0300d\r\n", i, i);
+    }
+    buf_lit(b, "X-Long: ");
+    for (int i = 0; i < 6000; i++) buf_printf(b, "%099d\r\n ", i);
+    buf_lit(b, "end\r\nX-Nul: a");
+    buf_char(b, 0);
+    buf_lit(b, "b\r\nSubject: last\r\n\r\ntext\r\n");
+    return buf_str(b);
+}
+
+/* The fields chosen by looking at the whole header at once. */
+static struct str chosen(struct arena *a, struct str letter, bool others, const char *const *names)
+{
+    struct imf_fields walk = {.text = letter};
+    struct imf_field f;
+    struct buf *b = buf_in(a, 4 << 20);
+    while (imf_next_field(&walk, &f)) {
+        bool named = false;
+        for (const char *const *name = names; *name; name++) named |= str_ieq(f.name, str_c(*name));
+        if (named != others) buf_add(b, str_sub(letter, f.at, f.end));
+    }
+    buf_lit(b, "\r\n");
+    return without_nul(a, buf_str(b));
+}
+
+static FIBER void assert_fields(struct asking *q, bool others, const char *const *names)
+{
+    static const struct { uint64_t from, n; } parts[] = {
+        {0, 10}, {3, 1}, {14, 40}, {200000, 300000}, {262143, 2}, {0, 4000000}, {900000, 4000000}, {4000000, 1}};
+    struct buf *list = buf_in(q->a, 4096);
+    for (const char *const *name = names; *name; name++) buf_printf(list, "%s%s", name == names ? "" : " ", *name);
+    struct str what = arena_printf(q->a, "HEADER.FIELDS%s (%.*s)", others ? ".NOT" : "", STR_FMT(buf_str(list)));
+    struct str all = chosen(q->a, q->letter, others, names);
+    assert_section(q, S(""), arena_cstr(q->a, what), all);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct str command = arena_printf(q->a, "fetch 1 body.peek[%.*s]<%llu.%llu>", STR_FMT(what),
+                                          (unsigned long long)parts[i].from, (unsigned long long)parts[i].n);
+        imap_ask(q->c, arena_cstr(q->a, command));
+        struct str said = str_skip(q->c->said, str_find(q->c->said, S("]<")) + 1);
+        struct str rest = str_skip(said, str_find_char(said, '>') + 2), number, body;
+        struct str want = str_head(str_skip(all, parts[i].from < all.n ? (size_t)parts[i].from : all.n), parts[i].n);
+        uint64_t n = 0;
+        if (want.n == 0 && str_starts(rest, S("\"\""))) continue;
+        assert_true(str_cut(str_skip(rest, str_starts(rest, S("{"))), '}', &number, &body));
+        assert_true(str_to_u64(number, SIZE_MAX, &n));
+        assert_int_equal(n, want.n);
+        assert_true(str_eq(str_head(str_skip(body, 2), (size_t)n), want));
+        assert_true(str_starts(str_skip(body, 2 + (size_t)n), S(")\r\n")));
+    }
+}
+
+static FIBER void long_headers(struct imap_test *t)
+{
+    struct arena *a = arena_new(NULL, 0);
+    struct asking q = {.a = a, .letter = long_header(a)};
+    static const char *const subject[] = {"Subject", NULL}, *const few[] = {"To", "X-Fold", "X-Nul", "X-Cut", NULL},
+                             *const big[] = {"X-Long", NULL}, *const none[] = {"X-None", NULL},
+                             *const fillers[] = {"X-Filler-0255", "X-Filler-0256", "X-Filler-0510", "X-Filler-0511",
+                                                 "X-Filler-0512", "X-Filler-0513", "X-Filler-1299", NULL};
+    imap_letter_in(t, t->bob, 0, q.letter, FLAG_SEEN);
+    q.c = imap_login(t, "bob");
+    imap_ask(q.c, "select inbox");
+    assert_fields(&q, false, subject);
+    assert_fields(&q, false, few);
+    assert_fields(&q, false, big);
+    assert_fields(&q, false, none);
+    assert_fields(&q, false, fillers);
+    assert_fields(&q, true, subject);
+    assert_fields(&q, true, big);
+    imap_ask(q.c, "fetch 1 (body.peek[header.fields (x-nul)] uid)");
+    imap_heard(q.c, "*X-Nul: a*b");
+    imap_bye(q.c);
+    arena_free(a);
+}
+
 static struct str load(struct arena *a, const char *path)
 {
     struct buf *b = buf_in(a, 1 << 24);
@@ -212,6 +299,12 @@ static void test_ours(void **state)
     imap_twice(ours);
 }
 
+static void test_long_headers(void **state)
+{
+    (void)state;
+    imap_twice(long_headers);
+}
+
 static void test_others(void **state)
 {
     (void)state;
@@ -231,6 +324,7 @@ static void test_others(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ours), cmocka_unit_test(test_others)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ours), cmocka_unit_test(test_long_headers),
+                                       cmocka_unit_test(test_others)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
