@@ -258,6 +258,25 @@ static FIBER void long_headers(struct imap_test *t)
     assert_fields(&q, true, big);
     imap_ask(q.c, "fetch 1 (body.peek[header.fields (x-nul)] uid)");
     imap_heard(q.c, "*X-Nul: a*b");
+    static const struct { const char *keys, *found; } searches[] = {
+        {"header subject first", "* SEARCH 1"},
+        {"header subject behind", "* SEARCH 1"},
+        {"header subject last", "* SEARCH 1"},
+        {"header subject nowhere", "* SEARCH"},
+        {"header to \"ann folded\"", "* SEARCH 1"},
+        {"header x-fold 1250", "* SEARCH 1"},
+        {"header x-filler-1299 1299", "* SEARCH 1"},
+        {"header x-filler-0255 255", "* SEARCH 1"},
+        {"header x-filler-0256 256", "* SEARCH 1"},
+        {"header x-long \"\"", "* SEARCH 1"},
+        {"header x-nul \"\"", "* SEARCH 1"},
+        {"header x-none \"\"", "* SEARCH"},
+        {"text x-filler-0800", "* SEARCH 1"},
+    };
+    for (size_t i = 0; i < sizeof searches / sizeof *searches; i++) {
+        imap_ask(q.c, arena_cstr(a, arena_printf(a, "search %s", searches[i].keys)));
+        if (!imap_said(q.c, searches[i].found)) fail_msg("%s: %.*s", searches[i].keys, STR_FMT(q.c->said));
+    }
     imap_bye(q.c);
     arena_free(a);
 }

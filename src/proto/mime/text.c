@@ -69,28 +69,59 @@ static void fold_field(struct text_reader *r, struct str raw, struct buf *out)
     fold_text(&r->fold, raw, out);
 }
 
-static void fold_header(struct reading *re, struct str header, enum text_place place, struct buf *out)
+/* The fields that are whole: `last`, or something stands behind them. How many bytes were taken; 0: the first field
+ * is longer than this, and its beginning was. */
+static size_t fold_fields(struct reading *re, struct str header, bool last, enum text_place place, struct buf *out)
 {
     struct imf_fields fields = {.text = header};
     for (struct imf_field f; !re->enough && imf_next_field(&fields, &f);) {
+        bool cut = !last && f.end == header.n;
+        if (cut && f.at > 0) return f.at;
         fold_text(&re->r->fold, f.name, out);
         fold_text(&re->r->fold, S(": "), out);
         fold_field(re->r, f.body, out);
         fold_line(&re->r->fold, out);
         tell(re, place, out, TELL, false);
+        if (cut) return 0;
     }
+    return fields.at;
 }
 
-static struct str read_header(struct reading *re, const struct mime_part *p)
+/* Where the field ends that begins at `at` of the header. */
+static uint64_t skip_field(struct reading *re, const struct mime_part *p, uint64_t at)
 {
-    size_t n = p->header_size < LIMIT_HEADER ? (size_t)p->header_size : LIMIT_HEADER;
-    return n ? re->l->read(re->l->arg, p->header_at, n) : S("");
+    bool line = false; /* one is over */
+    while (at < p->header_size) {
+        uint64_t left = p->header_size - at;
+        struct str s = re->l->read(re->l->arg, p->header_at + at, left < LIMIT_HEADER ? (size_t)left : LIMIT_HEADER);
+        if (s.n == 0) break;
+        for (size_t i = 0; i < s.n; i++) {
+            if (line && !ch_space(s.p[i])) return at + i;
+            line = s.p[i] == '\n';
+        }
+        at += s.n;
+    }
+    return p->header_size;
+}
+
+/* A header, LIMIT_HEADER bytes at a time: only that of a letter that was put here by its owner has more. */
+static void fold_header(struct reading *re, const struct mime_part *p, enum text_place place, struct buf *out)
+{
+    for (uint64_t at = 0; at < p->header_size && !re->enough;) {
+        uint64_t left = p->header_size - at;
+        size_t n = left < LIMIT_HEADER ? (size_t)left : LIMIT_HEADER;
+        struct str header = re->l->read(re->l->arg, p->header_at + at, n);
+        bool last = n == left || header.n < n;
+        size_t taken = fold_fields(re, header, last, place, out);
+        if (last) break;
+        at = taken ? at + taken : skip_field(re, p, at);
+    }
 }
 
 static void own_header(struct reading *re)
 {
-    fold_header(re, re->l->prefix, TEXT_FIELD, re->r->parts);
-    fold_header(re, read_header(re, re->l->root), TEXT_FIELD, re->r->parts);
+    fold_fields(re, re->l->prefix, true, TEXT_FIELD, re->r->parts);
+    fold_header(re, re->l->root, TEXT_FIELD, re->r->parts);
     tell(re, TEXT_FIELD, re->r->parts, 0, false);
 }
 
@@ -106,11 +137,11 @@ static void part_header(struct reading *re, const struct mime_part *p)
 {
     bool letter = p->fields || p->envelope.p;
     if (letter && re->places & TEXT_BODY) {
-        fold_header(re, read_header(re, p), TEXT_BODY, re->r->body);
+        fold_header(re, p, TEXT_BODY, re->r->body);
         tell(re, TEXT_BODY, re->r->body, TELL, false);
     }
     if (letter || !(re->places & TEXT_PART)) return;
-    fold_header(re, read_header(re, p), TEXT_PART, re->r->parts);
+    fold_header(re, p, TEXT_PART, re->r->parts);
 }
 
 /* ---- texts ---- */
