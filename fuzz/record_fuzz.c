@@ -67,7 +67,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 0: fuzz_record(a, bytes); break;
     case 1: fuzz_envelope(a, bytes); break;
     case 2: fuzz_chunk(bytes); break;
-    case 3: (void)tombstone_unpack(bytes, count, &n); break;
+    case 3:
+        (void)tombstone_unpack(bytes, false, count, &n);
+        (void)tombstone_unpack(bytes, true, count, &n);
+        break;
     default: (void)place_unpack(bytes, &place); break;
     }
     arena_free(a);

@@ -346,24 +346,24 @@ static struct going where_to(struct migration *m, const struct places *all, cons
 
 static FIBER int import_all(struct migration *m, struct error *e)
 {
-    struct places all;
+    struct places all = {0};
     struct roles roles;
     size_t chosen = 0;
     int error = remote_list(&m->remote, &all, e);
     if (!error) error = ask_roles(m, &roles, e);
-    for (size_t i = 0; i < 2 * all.n && !error; i++) {
-        const struct place *p = &all.v[i % all.n];
-        bool last = i >= all.n;
-        if (last && p->name.n == 0 && !p->holds_none) {
-            fprintf(stderr, "a mailbox is called there what none can be called here, and stays out\n");
-            m->refused++;
+    for (int last = 0; last < 2; last++) /* those that show all letters */
+        for (size_t i = 0; i < all.n && !error; i++) {
+            const struct place *p = &all.v[i];
+            if (last && p->name.n == 0 && !p->holds_none) {
+                fprintf(stderr, "a mailbox is called there what none can be called here, and stays out\n");
+                m->refused++;
+            }
+            if (p->all != last || !is_chosen(m, p)) continue;
+            struct going g = where_to(m, &all, p, &roles);
+            chosen++;
+            error = import_place(m, &g, e);
+            if (!error && g.use) roles.of[g.use] = g.name;
         }
-        if (p->all != last || !is_chosen(m, p)) continue;
-        struct going g = where_to(m, &all, p, &roles);
-        chosen++;
-        error = import_place(m, &g, e);
-        if (!error && g.use) roles.of[g.use] = g.name;
-    }
     if (error || chosen || !m->remote.url.mailbox.n) return error;
     return error_set(e, ERR_NOT_FOUND, "%.*s has no mailbox \"%.*s\"", STR_FMT(m->remote.url.host),
                      STR_FMT(m->remote.url.mailbox));

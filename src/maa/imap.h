@@ -19,6 +19,7 @@ struct imap_service { /* what stands behind a listener; constant while sessions 
     void *arg;
     struct str hostname;
     int64_t size_max; /* octets of a letter appended */
+    size_t memory;    /* bytes a connection may have; 0: LIMIT_CONNECTION_MEMORY */
     bool unauthenticate; /* one may log out and in again (RFC 8437) */
     bool uidonly;        /* UIDONLY (RFC 9586) is there */
     const struct log *log;

@@ -127,7 +127,7 @@ static int check_limit(struct store *s, int64_t account, size_t more, struct err
 int tree_nearest(struct db *db, struct arena *a, int64_t id, int64_t *out, struct error *e)
 {
     for (*out = id; *out;) {
-        struct tree_row row;
+        struct tree_row row = {0};
         int r = tree_row(db, a, *out, &row, e);
         if (r || !row.level) return r;
         *out = row.parent;
@@ -212,7 +212,7 @@ int tree_has_child(struct store *s, int64_t account, int64_t id, bool *out, stru
 int tree_prune(struct store *s, int64_t account, int64_t id, struct error *e)
 {
     while (id) {
-        struct tree_row row;
+        struct tree_row row = {0};
         bool has_child = false;
         int r = tree_row(s->writer.db, s->writer.arena, id, &row, e);
         if (!r && row.level) r = tree_has_child(s, account, id, &has_child, e);

@@ -300,7 +300,7 @@ static void log_end(const struct imap_session *s, int e)
 
 FIBER void imap_serve(struct stream *io, const struct imap_service *service)
 {
-    struct arena *a = arena_new(NULL, LIMIT_CONNECTION_MEMORY);
+    struct arena *a = arena_new(NULL, service->memory ? service->memory : LIMIT_CONNECTION_MEMORY);
     struct imap_session *s = arena_new_of(a, struct imap_session);
     *s = (struct imap_session){
         .service = service,

@@ -55,7 +55,7 @@ struct imap_notifying; /* what NOTIFY asked for; notify.c */
 struct imap_session {
     const struct imap_service *service;
     struct stream *io;
-    struct arena *arena; /* the connection's, budget LIMIT_CONNECTION_MEMORY */
+    struct arena *arena; /* the connection's, budget service->memory */
     struct arena *cmd;   /* of the command at hand */
     int64_t id;
     mono_us began;

@@ -218,7 +218,8 @@ FIBER int imap_sort_places(struct imap_session *s, const struct imap_search *c, 
 {
     struct sorting so, with;
     struct arena *a = r->arena;
-    struct placing p = {.s = s, .list = list, .n = n, .from = places};
+    struct placing p = {.s = s, .list = list, .n = n};
+    p.from = places;
     int bad = sort(s, c, r, true, &so, e);
     if (bad) return bad;
     p.gone = arena_array(a, n, sizeof *p.gone);
