@@ -22,6 +22,7 @@ struct imap_service { /* what stands behind a listener; constant while sessions 
     size_t memory;    /* bytes a connection may have; 0: LIMIT_CONNECTION_MEMORY */
     bool unauthenticate; /* one may log out and in again (RFC 8437) */
     bool uidonly;        /* UIDONLY (RFC 9586) is there */
+    size_t search_memory; /* bytes a SEARCH, SORT or THREAD works in; 0: LIMIT_IMAP_SEARCH_MEMORY */
     const struct log *log;
 };
 

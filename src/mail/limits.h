@@ -159,6 +159,10 @@ enum {
     LIMIT_IMAP_APPENDED = 500,          /* messages of one APPEND (RFC 3502): they are one commit */
     LIMIT_IMAP_CONTEXTS = 10,           /* searches of a session kept up to date (RFC 5267), and ... */
     LIMIT_IMAP_CONTEXTS_MEMORY = 6 << 20, /* ... bytes of what they found: of LIMIT_CONNECTION_MEMORY not all */
+    /* bytes one SEARCH, SORT or THREAD works in, apart from LIMIT_CONNECTION_MEMORY: SEARCH of 1,000,000 messages takes
+       60 MiB, SORT of as many 180, THREAD of 350,000 all; and bytes of all of them together */
+    LIMIT_IMAP_SEARCH_MEMORY = 256 << 20,
+    LIMIT_IMAP_SEARCHES_MEMORY = 512 << 20,
     LIMIT_IMAP_ERRORS = 20,             /* BADs before the log-in, and in a row after it */
 };
 #define TIMEOUT_IMAP_LOGIN MINUTES(3)       /* for the next command before the log-in */

@@ -167,6 +167,7 @@ struct store {
     struct hash_key hash_key;
     int damaged_packs;
     utc_us interrupted_at;
+    _Atomic int64_t searching;   /* bytes that searches work in, store_search_take() */
     _Atomic int64_t spool;       /* bytes of letters in memory */
     _Atomic bool writes_refused, closing;
     _Atomic int verifying; /* nothing is collected meanwhile */

@@ -239,3 +239,12 @@ struct search_stats store_search_stats(struct store *s)
                                  .rebuilt = atomic_load(&x->rebuilt),
                                  .scanned = atomic_load(&x->scanned)};
 }
+
+bool store_search_take(struct store *s, int64_t bytes, int64_t most)
+{
+    if (atomic_fetch_add(&s->searching, bytes) + bytes <= most) return true;
+    store_search_give(s, bytes);
+    return false;
+}
+
+void store_search_give(struct store *s, int64_t bytes) { atomic_fetch_sub(&s->searching, bytes); }

@@ -76,6 +76,11 @@ FIBER int store_search_facts(struct store *s, struct arena *a, int64_t account, 
                              unsigned want, FIBER bool (*progress)(void *arg, size_t done), void *progress_arg,
                              struct search_facts *out, struct error *e);
 
+/* Memory that searches work in, all together: takes so many more bytes of `most`, or none, false; and gives them back.
+ */
+bool store_search_take(struct store *s, int64_t bytes, int64_t most);
+void store_search_give(struct store *s, int64_t bytes);
+
 /* Keeps the index behind the commits, in small pieces that make way for deliveries, until the loop stops. On one fiber
  * of one loop; costs nothing while no letters come. */
 FIBER void store_search_indexer(struct store *s);

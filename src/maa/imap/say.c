@@ -38,6 +38,7 @@ static const struct refusal {
     {ERR_SYNTAX, S_INIT("CANNOT"), S_INIT("that is no name for a mailbox"), false},
     {ERR_CONFLICT, S_INIT("CANNOT"), S_INIT("that cannot be done"), false},
     {ERR_TOO_LONG, S_INIT("LIMIT"), S_INIT("that is too much"), false},
+    {ERR_BUDGET, S_INIT("LIMIT"), S_INIT("that takes too much memory"), false},
     {ERR_BUSY, S_INIT("INUSE"), S_INIT("somebody else is at it"), false},
     {ERR_NO_SPACE, S_INIT("UNAVAILABLE"), S_INIT("the disk is full, try again later"), true},
     {ERR_UNAVAILABLE, S_INIT("UNAVAILABLE"), S_INIT("not now, try again later"), true},

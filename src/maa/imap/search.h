@@ -11,12 +11,25 @@ struct imap_found { /* a letter that matches */
     uint8_t score; /* 1 … 100 (RFC 6203) */
 };
 
+/* What a command works in: not charged to the connection, which a mailbox may outgrow, but bounded by itself and with
+ * all others together (LIMIT_IMAP_SEARCH_MEMORY). */
+struct imap_room {
+    struct imap_session *s;
+    struct arena *arena;
+    size_t aside;  /* bytes beside the arena: buffers of the answer */
+    int64_t taken; /* of what all searches have together */
+};
+/* Before so many bytes more are allocated; 0 looks whether what was is too much. 0; ERR_BUDGET. room may be NULL: no
+ * limit. */
+int imap_room(struct imap_room *room, size_t more, struct error *e);
+
 struct imap_result { /* in order of the mailbox, or as sorted */
     struct imap_found *v;
     size_t n;
     struct uid_set uids; /* of them, if UPDATE is asked for */
     utc_us at;           /* when it was: ages (RFC 5032) are as of then */
-    struct arena *arena; /* freed with the command; not charged to the connection, which a mailbox may outgrow */
+    struct arena *arena; /* freed with the command */
+    struct imap_room *room; /* the arena's; NULL of one that is made of others */
 };
 struct uid_set imap_result_uids(const struct imap_result *r); /* of one in order of the mailbox; in its arena */
 
@@ -34,7 +47,7 @@ FIBER bool imap_progress(void *progress, size_t done); /* false: the client is g
 bool imap_search_charset(struct imap_session *s, const struct imap_search *c, struct imap_done *refusal);
 
 /* Runs the keys over a snapshot. With `selected` it is what is shown in the selected mailbox: message numbers, "$" and
- * \Recent mean something. ERR_SYNTAX: a message number that is not there. */
+ * \Recent mean something. ERR_SYNTAX: a message number that is not there. ERR_BUDGET: imap_room(). */
 FIBER int imap_search_run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown,
                           bool selected, struct imap_result *out, struct error *e);
 bool imap_search_names(const struct imap_key *k, enum imap_key_kind kind); /* anywhere in it; not "$" as numbers */

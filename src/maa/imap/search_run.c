@@ -244,6 +244,45 @@ static bool known(const void *arg, const struct search_key *key, size_t i)
     }
 }
 
+/* ---- memory ---- */
+
+int imap_room(struct imap_room *room, size_t more, struct error *e)
+{
+    if (!room) return 0;
+    const struct imap_service *service = room->s->service;
+    size_t most = service->search_memory ? service->search_memory : LIMIT_IMAP_SEARCH_MEMORY;
+    size_t need = arena_used(room->arena) + room->aside + more;
+    if (need > most) return error_set(e, ERR_BUDGET, "that takes too much memory: ask for fewer messages at a time");
+    int64_t further = (int64_t)need - room->taken;
+    if (further <= 0) return 0;
+    if (!store_search_take(service->store, further, LIMIT_IMAP_SEARCHES_MEMORY))
+        return error_set(e, ERR_BUDGET, "too much is searched at once, try again later");
+    room->taken += further;
+    return 0;
+}
+
+static void leave_room(void *arg)
+{
+    struct imap_room *room = arg;
+    arena_free(room->arena);
+    store_search_give(room->s->service->store, room->taken);
+}
+
+static struct imap_room *enter_room(struct imap_session *s)
+{
+    struct imap_room *room = arena_new_of(s->cmd, struct imap_room);
+    *room = (struct imap_room){.s = s, .arena = arena_new(NULL, 0)};
+    arena_defer(s->cmd, leave_room, room);
+    return room;
+}
+
+/* Bytes of a letter in the answer, while its buffer grows, and in what is kept of it. */
+static size_t answer_size(const struct imap_search *c)
+{
+    return 24 + (c->returns & IMAP_SEARCH_SAVE ? sizeof(struct imap_found) : 0) +
+           (c->returns & IMAP_SEARCH_UPDATE ? 4 * sizeof(struct uid_range) : 0);
+}
+
 static FIBER int read_saved_at(struct imap_session *s, struct arena *a, const struct snapshot *shown,
                                struct candidates *c, struct error *e)
 {
@@ -268,15 +307,19 @@ static FIBER void list_range(const struct snapshot *shown, uid first, uid last, 
 }
 
 /* Of all letters, or of some. */
-static FIBER void list_letters(struct arena *a, const struct snapshot *shown, const struct uid_set *only,
-                               struct candidates *c)
+static FIBER int list_letters(struct imap_room *room, const struct snapshot *shown, const struct uid_set *only,
+                              struct candidates *c, struct error *e)
 {
+    struct arena *a = room->arena;
     const struct uid_set all = {&(struct uid_range){1, UINT32_MAX}, 1, 0};
     uint64_t most = only ? uid_set_count(only) : shown->count;
     if (most > shown->count) most = shown->count;
     if (!only) only = &all;
+    int r = imap_room(room, (size_t)most * (sizeof *c->v + sizeof *c->chunk), e);
+    if (r) return r;
     *c = (struct candidates){.v = arena_array(a, most, sizeof *c->v), .chunk = arena_array(a, most, sizeof *c->chunk)};
     for (size_t i = 0; i < only->n; i++) list_range(shown, only->v[i].first, only->v[i].last, c);
+    return 0;
 }
 
 /* Keeps the letters that match already or may do so; scores of the former are set. How many are open. */
@@ -322,15 +365,13 @@ static FIBER int ask_store(struct imap_session *s, struct arena *a, struct searc
     return r;
 }
 
-static void free_arena(void *a) { arena_free(a); }
-
 /* `only`: NULL, or these letters alone, and nothing is said of progress. */
 static FIBER int run(struct imap_session *s, const struct imap_search *c, const struct snapshot *shown, bool selected,
                      const struct uid_set *only, struct imap_result *out, struct error *e)
 {
-    struct arena *a = arena_new(NULL, 0);
-    arena_defer(s->cmd, free_arena, a);
-    *out = (struct imap_result){.arena = a};
+    struct imap_room *room = enter_room(s);
+    struct arena *a = room->arena;
+    *out = (struct imap_result){.arena = a, .room = room};
     struct compiling comp = {.s = s,
                              .a = a,
                              .shown = shown,
@@ -344,9 +385,15 @@ static FIBER int run(struct imap_session *s, const struct imap_search *c, const 
     if (comp.error) return comp.error;
     int r = comp.facts ? store_view_facts(s->service->store, shown, 0, shown->n_chunks, e) : 0;
     if (r) return r;
-    list_letters(a, shown, only, &letters);
-    if (comp.saved) r = read_saved_at(s, a, shown, &letters, e);
-    if (!r && decide(&q, &letters) > 0) r = ask_store(s, a, &q, &letters, only != NULL, e);
+    r = list_letters(room, shown, only, &letters, e);
+    if (!r && comp.saved) r = imap_room(room, letters.n * (sizeof(uid) + 2 * sizeof(int64_t)), e);
+    if (!r && comp.saved) r = read_saved_at(s, a, shown, &letters, e);
+    if (!r && decide(&q, &letters) > 0) {
+        r = imap_room(room, letters.n * (sizeof *q.emails + sizeof *q.score + sizeof(uint32_t)), e);
+        if (!r) r = ask_store(s, a, &q, &letters, only != NULL, e);
+    }
+    room->aside = letters.n * answer_size(c);
+    if (!r) r = imap_room(room, 0, e);
     out->v = letters.v;
     out->n = letters.n;
     return r;

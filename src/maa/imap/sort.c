@@ -107,6 +107,7 @@ static FIBER int read_keys(struct imap_session *s, struct imap_result *r, struct
             item->v[k] = value_of(so->c->sort[k].by, &item->found, view, &facts[i]);
             item->v[k].text = arena_str(r->arena, item->v[k].text);
         }
+        bad = imap_room(r->room, 0, e);
     }
     arena_free(page);
     return bad;
@@ -119,11 +120,14 @@ static FIBER int read_all(struct imap_session *s, const struct imap_search *c, s
     const struct snapshot *shown = s->selected->shown;
     struct imap_progress p;
     unsigned want = 0;
+    /* qsort() copies, too */
+    int bad = imap_room(r->room, r->n * (2 * sizeof *so->v + c->n_sort * sizeof *so->v->v), e);
+    if (bad) return bad;
     *so = (struct sorting){.c = c, .n = r->n, .v = arena_array(r->arena, r->n, sizeof *so->v)};
     imap_progress_begin(&p, s, r->n);
     if (silent) p.next = FOREVER;
     for (size_t i = 0; i < c->n_sort; i++) want |= facts_of(c->sort[i].by);
-    int bad = store_view_facts(s->service->store, shown, 0, shown->n_chunks, e);
+    bad = store_view_facts(s->service->store, shown, 0, shown->n_chunks, e);
     for (size_t at = 0; at < r->n && !bad; at += PAGE) {
         bad = read_keys(s, r, so, at, r->n - at < PAGE ? r->n - at : PAGE, want, e);
         if (!bad && !imap_progress(&p, at)) bad = ERR_CANCELLED;

@@ -39,6 +39,7 @@ static FIBER int read_page(struct imap_session *s, struct imap_result *r, struct
                                          .n_references = facts[i].n_references};
         l->references = arena_array(r->arena, l->n_references, sizeof *l->references);
         for (size_t k = 0; k < l->n_references; k++) l->references[k] = hash_of(&t->key, facts[i].references[k]);
+        bad = imap_room(r->room, 0, e);
     }
     arena_free(page);
     return bad;
@@ -65,12 +66,15 @@ FIBER struct imap_done imap_on_thread(struct imap_session *s, const struct imap_
                                .n = r.n};
     struct imap_progress p;
     imap_progress_begin(&p, s, r.n);
+    e = imap_room(r.room, r.n * sizeof *t.letters, &why);
+    if (e) return imap_search_failed(s, &c->search, e, &why);
     t.letters = arena_array(r.arena, r.n, sizeof *t.letters);
     t.out = buf_in(r.arena, SIZE_MAX / 2);
     for (size_t at = 0; at < r.n && !e; at += PAGE) {
         e = read_page(s, &r, &t, at, r.n - at < PAGE ? r.n - at : PAGE, &why);
         if (!e && !imap_progress(&p, at)) e = ERR_CANCELLED;
     }
+    if (!e) e = imap_room(r.room, imap_thread_memory(&t), &why);
     if (e) return imap_search_failed(s, &c->search, e, &why);
     offload(run_threading, &t);
     imap_put(s, buf_str(t.out));

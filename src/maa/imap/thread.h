@@ -25,6 +25,7 @@ struct imap_threading {
     struct buf *out; /* "* THREAD (1)(2 3 (4)(5))" and its line end */
 };
 
+size_t imap_thread_memory(const struct imap_threading *t); /* bytes that imap_thread() allocates in its arena at most */
 /* Any thread; time O(n log n). Depth costs no stack. */
 void imap_thread(struct imap_threading *t);
 
