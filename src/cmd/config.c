@@ -97,6 +97,9 @@ static const struct conf_setting imap_table[] = {
     {YES_NO(config_imap, uidonly, "no",
             "Offer UIDONLY (RFC 9586). Microsoft 365, fetching for Outlook (15.20, 2025), switches it on where it is "
             "offered, goes on in message numbers all the same, and then gets no letters.")},
+    {LIST(config_imap, administrators, config_check_accounts,
+          "Accounts that may see and set the quotas of all others over IMAP (GETQUOTA, SETQUOTA), whose quota root "
+          "is their address: {\"ada@example.org\"}.")},
     {0},
 };
 static const struct conf_setting submission_table[] = {

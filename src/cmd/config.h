@@ -72,6 +72,7 @@ struct config {
     } mailbox;
     struct config_imap {
         bool unauthenticate, uidonly;
+        struct conf_list administrators;
     } imap;
     struct config_submission {
         bool hide_client;

@@ -62,6 +62,19 @@ int config_check_addresses(const void *value, struct error *e)
     return 0;
 }
 
+int config_check_accounts(const void *value, struct error *e)
+{
+    const struct conf_list *l = value;
+    struct arena *a = arena_new(NULL, 0);
+    struct address address;
+    int error = 0;
+    for (size_t i = 0; i < l->n && !error; i++)
+        if (address_parse(a, l->v[i], &address) != 0)
+            error = wrong(e, l->v[i], "no account; it looks like ada@example.org");
+    arena_free(a);
+    return error;
+}
+
 int config_check_source(const void *value, struct error *e)
 {
     const struct conf_list *list = value;

@@ -11,6 +11,7 @@ int config_check_log_format(const void *value, struct error *e);       /* struct
 int config_check_prefixes(const void *value, struct error *e);         /* struct conf_list */
 int config_check_servers(const void *value, struct error *e);          /* struct conf_list */
 int config_check_addresses(const void *value, struct error *e);        /* struct conf_list */
+int config_check_accounts(const void *value, struct error *e);         /* struct conf_list */
 int config_check_source(const void *value, struct error *e);           /* struct conf_list */
 int config_check_domain(const void *value, struct error *e);           /* struct str */
 int config_check_listen_addresses(const void *value, struct error *e); /* struct conf_list */

@@ -109,6 +109,8 @@ static void prepare_imap(struct server *s, struct port *p)
         .size_max = s->config->limits.message_size,
         .unauthenticate = s->config->imap.unauthenticate,
         .uidonly = s->config->imap.uidonly,
+        .administrators = s->config->imap.administrators.v,
+        .n_administrators = s->config->imap.administrators.n,
         .log = s->log,
     };
 }

@@ -22,6 +22,8 @@ struct imap_service { /* what stands behind a listener; constant while sessions 
     size_t memory;    /* bytes a connection may have; 0: LIMIT_CONNECTION_MEMORY */
     bool unauthenticate; /* one may log out and in again (RFC 8437) */
     bool uidonly;        /* UIDONLY (RFC 9586) is there */
+    const struct str *administrators; /* log-ins that may see and set everybody's quota (RFC 9208) */
+    size_t n_administrators;
     size_t search_memory; /* bytes a SEARCH, SORT or THREAD works in; 0: LIMIT_IMAP_SEARCH_MEMORY */
     const struct log *log;
 };

@@ -20,6 +20,7 @@ WRONG = [  # after GOOD, so the first line is 3
     ('log { level = "shout" }', '3: "shout" is none of: debug, info, warn, error'),
     ('trusted = {"10.0.0.0/33"}', '3: "10.0.0.0/33" is no network'),
     ('plaintext_auth = {"everybody"}', '3: "everybody" is no network'),
+    ('imap { administrators = {"ada@"} }', '3: "ada@" is no account'),
     ('resolver { servers = {"dns.example.org:53"} }', '3: "dns.example.org:53" is no server'),
     ('listen "https" { address = {"*:443"} }', '3: listen "https": this version of Penny Post does not serve https yet'),
     ('listen "https" { address = {"*:443"} }', '3: listen "https": this version of Penny Post does not serve https yet'),

@@ -21,19 +21,39 @@ static struct str root_of(struct imap_session *s, int64_t account)
     return account == s->who.account ? S("") : imap_login_of(s, account);
 }
 
-FIBER struct imap_done imap_on_getquota(struct imap_session *s, const struct imap_command *c) /* RFC 9208 §4.2 */
+static bool administers(struct imap_session *s)
+{
+    const struct imap_service *service = s->service;
+    for (size_t i = 0; i < service->n_administrators; i++)
+        if (imap_account_named(s, service->administrators[i]) == s->who.account) return true;
+    return false;
+}
+
+/* Whose quota it is; 0: there is none of that name, or not for this client. */
+static int64_t account_of(struct imap_session *s, struct str root)
+{
+    if (root.n == 0) return s->who.account;
+    int64_t account = imap_account_named(s, root);
+    return account == s->who.account || administers(s) ? account : 0;
+}
+
+static FIBER struct imap_done tell_quota(struct imap_session *s, struct str root, int64_t account)
 {
     struct quota q;
     struct error why = {0};
-    struct str login = imap_login_of(s, s->who.account);
-    bool own = c->quota.root.n == 0 || str_ieq(c->quota.root, login);
-    if (!own) return imap_no(S("NONEXISTENT"), S("there is no such quota root"));
-    int e = store_quota(s->service->store, s->who.account, &q, &why);
+    int e = store_quota(s->service->store, account, &q, &why);
     if (e) return imap_refusal(s, e, &why);
     struct buf *b = buf_in(s->cmd, SIZE_MAX);
-    put_quota(s, b, c->quota.root, &q);
+    put_quota(s, b, root, &q);
     imap_put(s, buf_str(b));
     return imap_ok(STR_NONE, S("done"));
+}
+
+FIBER struct imap_done imap_on_getquota(struct imap_session *s, const struct imap_command *c) /* RFC 9208 §4.1.1 */
+{
+    int64_t account = account_of(s, c->quota.root);
+    if (account == 0) return imap_no(S("NONEXISTENT"), S("there is no such quota root"));
+    return tell_quota(s, c->quota.root, account);
 }
 
 /* Whose mailbox it is; of one's own there need be none of that name yet (§4.1.2). */
@@ -71,9 +91,33 @@ FIBER struct imap_done imap_on_getquotaroot(struct imap_session *s, const struct
     return imap_ok(STR_NONE, S("done"));
 }
 
-/* RFC 9208 §4.1.1: for the administration, which has words of its own (penny account). */
-FIBER struct imap_done imap_on_setquota(struct imap_session *s, const struct imap_command *c)
+/* What is not named has no limit any more, nor has what is given as much as there can be: MESSAGE is told so. */
+static bool read_limits(const struct imap_quota *q, int64_t *bytes, int64_t *count, struct imap_done *refusal)
 {
-    (void)s, (void)c;
-    return imap_no(S("NOPERM"), S("quotas are set by the administration"));
+    *bytes = *count = 0;
+    for (size_t i = 0; i < q->n; i++) {
+        uint64_t limit = q->limits[i].limit;
+        bool storage = str_ieq(q->limits[i].resource, S("STORAGE"));
+        *refusal = imap_no(S("CANNOT"), S("quotas are of STORAGE and MESSAGE"));
+        if (!storage && !str_ieq(q->limits[i].resource, S("MESSAGE"))) return false;
+        *refusal = imap_no(S("CANNOT"), S("a quota is at least 1; leave it out for none"));
+        if (limit == 0) return false;
+        if (storage) *bytes = limit < INT64_MAX / KIB ? (int64_t)limit * KIB : 0;
+        else *count = limit < UINT32_MAX ? (int64_t)limit : 0;
+    }
+    return true;
+}
+
+FIBER struct imap_done imap_on_setquota(struct imap_session *s, const struct imap_command *c) /* RFC 9208 §4.1.3 */
+{
+    int64_t account, bytes, count;
+    struct imap_done refusal;
+    struct error why = {0};
+    if (!administers(s)) return imap_no(S("NOPERM"), S("quotas are set by the administration"));
+    account = account_of(s, c->quota.root);
+    if (account == 0) return imap_no(S("NONEXISTENT"), S("there is no such quota root"));
+    if (!read_limits(&c->quota, &bytes, &count, &refusal)) return refusal;
+    int e = store_account_change(s->service->store, account, NULL, &bytes, &count, NULL, &why);
+    if (e) return imap_refusal(s, e, &why);
+    return tell_quota(s, c->quota.root, account);
 }

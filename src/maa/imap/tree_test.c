@@ -430,10 +430,40 @@ static FIBER void quotas(struct imap_test *t)
     imap_bye(ann);
     imap_bye(c);
 }
+
+/* RFC 9208 §4.1.3: only those named in the configuration set quotas, and see those of others. */
+static FIBER void quotas_are_set(struct imap_test *t)
+{
+    static const struct str administrators[] = {S_INIT("nobody@example.org"), S_INIT("Bob@Example.org")};
+    t->service.administrators = administrators;
+    t->service.n_administrators = 2;
+    struct imap_client *c = imap_login(t, "bob"), *ann = imap_login(t, "ann");
+    ask(c, "setquota ann@example.org (storage 510 MESSAGE 7)",
+        "* QUOTA ann@example.org (STORAGE 0 510 MESSAGE 0 7)\r\n");
+    ask(c, "getquota ann@example.org", "* QUOTA ann@example.org (STORAGE 0 510 MESSAGE 0 7)\r\n");
+    ask(ann, "getquota \"\"", "* QUOTA \"\" (STORAGE 0 510 MESSAGE 0 7)\r\n");
+    ask(c, "setquota ann@example.org (MESSAGE 1)", "* QUOTA ann@example.org (MESSAGE 0 1)\r\n");
+    imap_ask_for(ann, "append inbox {4+}\r\na: b", "OK *");
+    imap_ask_for(ann, "append inbox {4+}\r\na: b", "NO [OVERQUOTA]*");
+    imap_ask_for(c, "setquota ann@example.org (STORAGE 5 X 1)", "NO [CANNOT]*"); /* and nothing of it is done */
+    imap_ask_for(c, "setquota ann@example.org (MESSAGE 0)", "NO [CANNOT]*");
+    ask(c, "getquota ann@example.org", "* QUOTA ann@example.org (MESSAGE 1 1)\r\n");
+    ask(c, "setquota ann@example.org (STORAGE 9223372036854775807 MESSAGE 4294967295)",
+        "* QUOTA ann@example.org (MESSAGE 1 4294967295)\r\n");
+    ask(c, "setquota \"\" (MESSAGE 3)", "* QUOTA \"\" (MESSAGE 0 3)\r\n");
+    ask(c, "setquota \"\" ()", "* QUOTA \"\" (MESSAGE 0 4294967295)\r\n");
+    imap_ask_for(c, "setquota eve@example.org ()", "NO [NONEXISTENT]*");
+    imap_ask_for(ann, "setquota \"\" ()", "NO [NOPERM]*");
+    imap_ask_for(ann, "setquota bob@example.org (MESSAGE 1)", "NO [NOPERM]*");
+    imap_ask_for(ann, "getquota bob@example.org", "NO [NONEXISTENT]*");
+    imap_bye(ann);
+    imap_bye(c);
+}
 static void test_quotas(void **state)
 {
     (void)state;
     imap_twice(quotas);
+    imap_twice(quotas_are_set);
 }
 
 static FIBER void annotations(struct imap_test *t)
