@@ -49,9 +49,9 @@ static void fuzz_chunk(struct str bytes)
     assert(chunk_pack(v, n, packed) == bytes.n && (n == 0 || memcmp(packed, bytes.p, bytes.n) == 0));
 }
 
-static void count(uid u, int64_t email, void *arg)
+static void count(const struct tombstone *t, void *arg)
 {
-    assert(email >= 0 && u > 0); /* 0: it was brought back */
+    assert(t->email >= 0 && t->uid > 0 && t->size >= 0); /* email 0: it was brought back */
     ++*(size_t *)arg;
 }
 
