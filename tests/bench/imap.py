@@ -24,6 +24,7 @@ service imap {
 }
 """
 COPIED, APPENDED, LOGINS = 1000, 4000, 4000
+TAIL = 4096  # a longer tagged line would not be found
 INDEX_FILES = {"maildir": "dovecot.index*", "mdbox": "dovecot.index.cache"}  # what can be made anew
 
 
@@ -48,7 +49,7 @@ class Client:
             if not n:
                 raise SystemExit(f"the server hung up on {line[:60]}: {tail[-200:]}")
             total += n
-            tail = (tail + bytes(self.buffer[max(0, n - 600):n]))[-600:]
+            tail = (tail + bytes(self.buffer[max(0, n - TAIL):n]))[-TAIL:]
             if keep:
                 kept.append(bytes(self.buffer[:n]))
             last = tail.rfind(b"\n", 0, -1) + 1
