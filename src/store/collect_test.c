@@ -330,10 +330,7 @@ static void run_cut(struct sim *sim, void *arg)
     c->happened = c->code ? sim_file_operations(p->t.world) - before >= c->at : sim_crashed(p->t.world);
     if (c->code) sim_fail_at(p->t.world, 0, 0);
     if (sim_crashed(p->t.world)) {
-        struct world *dead = p->t.world;
-        loop_free(p->t.loop);
-        store_close(p->t.store);
-        p->t.world = sim_restart(dead);
+        testing_restart(&p->t);
         testing_open(&p->t);
     } else if (!c->code) {
         sim_crash_at(p->t.world, 0);

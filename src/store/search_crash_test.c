@@ -169,10 +169,7 @@ static void run_cut(struct sim *sim, void *arg)
     if (s->over) {
         sim_crash_at(p->t.world, 0);
     } else {
-        struct world *dead = p->t.world;
-        loop_free(p->t.loop);
-        store_close(p->t.store);
-        p->t.world = sim_restart(dead);
+        testing_restart(&p->t);
         reopen(p);
     }
     look_and_end(p);

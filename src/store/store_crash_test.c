@@ -142,10 +142,7 @@ static void run_cut(struct sim *sim, void *arg)
     sim_run(sim, FOREVER);
     c->happened = sim_crashed(p->t.world);
     if (c->happened) {
-        struct world *dead = p->t.world;
-        loop_free(p->t.loop);
-        store_close(p->t.store);
-        p->t.world = sim_restart(dead);
+        testing_restart(&p->t);
         testing_open(&p->t);
     } else {
         sim_crash_at(p->t.world, 0);

@@ -63,6 +63,14 @@ TESTING void testing_run(struct testing *t, void (*fn)(void *), void *arg)
     else loop_run(t->loop);
 }
 
+/* The machine that has crashed starts again; the store is to be opened. */
+TESTING void testing_restart(struct testing *t)
+{
+    loop_free(t->loop);
+    store_close(t->store);
+    t->world = sim_restart(t->world);
+}
+
 TESTING void testing_close(struct testing *t)
 {
     loop_stop(t->loop);

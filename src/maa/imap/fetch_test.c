@@ -4,12 +4,6 @@
 
 #include "proto/mime/decode.h"
 
-static FIBER void assert_said(struct imap_client *c, const char *command, const char *said)
-{
-    imap_ask(c, command);
-    assert_str(c->said, str_c(said));
-}
-
 static FIBER struct imap_client *select_inbox(struct imap_test *t)
 {
     struct imap_client *c = imap_login(t, "bob");
@@ -33,18 +27,18 @@ static FIBER void attributes(struct imap_test *t)
     imap_letter_in(t, t->bob, 0, plain, 0);
     imap_letter_in(t, t->bob, 0, plain, FLAG_SEEN | FLAG_JUNK);
     struct imap_client *c = select_inbox(t);
-    assert_said(c, "fetch 1:* (uid flags rfc822.size)",
-                "* 1 FETCH (UID 1 FLAGS (\\Recent) RFC822.SIZE 147)\r\n"
-                "* 2 FETCH (UID 2 FLAGS (\\Recent \\Seen $Junk) RFC822.SIZE 147)\r\n");
-    assert_said(c, "uid fetch 2,1 flags",
-                "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n"
-                "* 2 FETCH (UID 2 FLAGS (\\Recent \\Seen $Junk))\r\n");
-    assert_said(c, "uid fetch 17 flags", "");
-    assert_said(c, "fetch * envelope", "* 2 FETCH (" PLAIN_ENVELOPE ")\r\n");
-    assert_said(c, "fetch 1 (body bodystructure)",
-                "* 1 FETCH (BODY " PLAIN_BODY ") BODYSTRUCTURE " PLAIN_BODY " NIL NIL NIL NIL))\r\n");
-    assert_said(c, "fetch 1 preview", "* 1 FETCH (PREVIEW \"Hello, Bob.\")\r\n");
-    assert_said(c, "fetch 1 (preview (lazy) uid)", "* 1 FETCH (PREVIEW \"Hello, Bob.\" UID 1)\r\n");
+    imap_answers(c, "fetch 1:* (uid flags rfc822.size)",
+                 "* 1 FETCH (UID 1 FLAGS (\\Recent) RFC822.SIZE 147)\r\n"
+                 "* 2 FETCH (UID 2 FLAGS (\\Recent \\Seen $Junk) RFC822.SIZE 147)\r\n");
+    imap_answers(c, "uid fetch 2,1 flags",
+                 "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n"
+                 "* 2 FETCH (UID 2 FLAGS (\\Recent \\Seen $Junk))\r\n");
+    imap_answers(c, "uid fetch 17 flags", "");
+    imap_answers(c, "fetch * envelope", "* 2 FETCH (" PLAIN_ENVELOPE ")\r\n");
+    imap_answers(c, "fetch 1 (body bodystructure)",
+                 "* 1 FETCH (BODY " PLAIN_BODY ") BODYSTRUCTURE " PLAIN_BODY " NIL NIL NIL NIL))\r\n");
+    imap_answers(c, "fetch 1 preview", "* 1 FETCH (PREVIEW \"Hello, Bob.\")\r\n");
+    imap_answers(c, "fetch 1 (preview (lazy) uid)", "* 1 FETCH (PREVIEW \"Hello, Bob.\" UID 1)\r\n");
     imap_ask(c, "fetch 1 full");
     imap_heard(c, "* 1 FETCH (FLAGS (\\Recent) INTERNALDATE \"* +0000\" RFC822.SIZE 147 ENVELOPE (*) BODY (*))");
     imap_ask(c, "fetch 1 (fast)");
@@ -70,29 +64,29 @@ static FIBER void sections(struct imap_test *t)
 {
     imap_letter_in(t, t->bob, 0, nested, FLAG_SEEN);
     struct imap_client *c = select_inbox(t);
-    assert_said(c, "fetch 1 body[header]",
-                "* 1 FETCH (BODY[HEADER] {92}\r\nSubject: outer\r\nX-A: 1\r\n b\r\n"
-                "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n)\r\n");
-    assert_said(c, "fetch 1 rfc822.header",
-                "* 1 FETCH (RFC822.HEADER {92}\r\nSubject: outer\r\nX-A: 1\r\n b\r\n"
-                "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n)\r\n");
-    assert_said(c, "fetch 1 body[header.fields (x-a X-B)]",
-                "* 1 FETCH (BODY[HEADER.FIELDS (x-a X-B)] {14}\r\nX-A: 1\r\n b\r\n\r\n)\r\n");
-    assert_said(
+    imap_answers(c, "fetch 1 body[header]",
+                 "* 1 FETCH (BODY[HEADER] {92}\r\nSubject: outer\r\nX-A: 1\r\n b\r\n"
+                 "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n)\r\n");
+    imap_answers(c, "fetch 1 rfc822.header",
+                 "* 1 FETCH (RFC822.HEADER {92}\r\nSubject: outer\r\nX-A: 1\r\n b\r\n"
+                 "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n)\r\n");
+    imap_answers(c, "fetch 1 body[header.fields (x-a X-B)]",
+                 "* 1 FETCH (BODY[HEADER.FIELDS (x-a X-B)] {14}\r\nX-A: 1\r\n b\r\n\r\n)\r\n");
+    imap_answers(
         c, "fetch 1 body[header.fields.not (x-a content-type mime-version)]",
         "* 1 FETCH (BODY[HEADER.FIELDS.NOT (x-a content-type mime-version)] {18}\r\nSubject: outer\r\n\r\n)\r\n");
-    assert_said(c, "fetch 1 (body.peek[1] body[1.mime] body[2.header] body[2.text] body[2.1] body[2.1.mime])",
-                "* 1 FETCH (BODY[1] {5}\r\nfirst BODY[1.MIME] {28}\r\nContent-Type: text/plain\r\n\r\n"
-                " BODY[2.HEADER] {27}\r\nSubject: inner\r\nTo: c@d\r\n\r\n BODY[2.TEXT] {8}\r\nsecond\r\n"
-                " BODY[2.1] {8}\r\nsecond\r\n BODY[2.1.MIME] {27}\r\nSubject: inner\r\nTo: c@d\r\n\r\n)\r\n");
-    assert_said(c, "fetch 1 body[2.header.fields (to)]",
-                "* 1 FETCH (BODY[2.HEADER.FIELDS (to)] {11}\r\nTo: c@d\r\n\r\n)\r\n");
-    assert_said(c, "fetch 1 (body[4] body[1.1] body[1.header] body[2.2])",
-                "* 1 FETCH (BODY[4] NIL BODY[1.1] NIL BODY[1.HEADER] NIL BODY[2.2] NIL)\r\n");
-    assert_said(c, "fetch 1 (body[1]<1.3> body[1]<5.1> body[1]<9.1> body[1]<3.4000000000>)",
-                "* 1 FETCH (BODY[1]<1> {3}\r\nirs BODY[1]<5> {0}\r\n BODY[1]<9> {0}\r\n BODY[1]<3> {2}\r\nst)\r\n");
-    assert_said(c, "fetch 1 body[header.fields (subject)]<3.8>",
-                "* 1 FETCH (BODY[HEADER.FIELDS (subject)]<3> {8}\r\nject: ou)\r\n");
+    imap_answers(c, "fetch 1 (body.peek[1] body[1.mime] body[2.header] body[2.text] body[2.1] body[2.1.mime])",
+                 "* 1 FETCH (BODY[1] {5}\r\nfirst BODY[1.MIME] {28}\r\nContent-Type: text/plain\r\n\r\n"
+                 " BODY[2.HEADER] {27}\r\nSubject: inner\r\nTo: c@d\r\n\r\n BODY[2.TEXT] {8}\r\nsecond\r\n"
+                 " BODY[2.1] {8}\r\nsecond\r\n BODY[2.1.MIME] {27}\r\nSubject: inner\r\nTo: c@d\r\n\r\n)\r\n");
+    imap_answers(c, "fetch 1 body[2.header.fields (to)]",
+                 "* 1 FETCH (BODY[2.HEADER.FIELDS (to)] {11}\r\nTo: c@d\r\n\r\n)\r\n");
+    imap_answers(c, "fetch 1 (body[4] body[1.1] body[1.header] body[2.2])",
+                 "* 1 FETCH (BODY[4] NIL BODY[1.1] NIL BODY[1.HEADER] NIL BODY[2.2] NIL)\r\n");
+    imap_answers(c, "fetch 1 (body[1]<1.3> body[1]<5.1> body[1]<9.1> body[1]<3.4000000000>)",
+                 "* 1 FETCH (BODY[1]<1> {3}\r\nirs BODY[1]<5> {0}\r\n BODY[1]<9> {0}\r\n BODY[1]<3> {2}\r\nst)\r\n");
+    imap_answers(c, "fetch 1 body[header.fields (subject)]<3.8>",
+                 "* 1 FETCH (BODY[HEADER.FIELDS (subject)]<3> {8}\r\nject: ou)\r\n");
     imap_bye(c);
 }
 
@@ -107,17 +101,17 @@ static FIBER void whole_letters(struct imap_test *t)
     assert_str(c->said, arena_printf(c->arena, "* 1 FETCH (BODY[] {%zu}\r\n%.*s)\r\n", plain.n, STR_FMT(plain)));
     imap_ask(c, "fetch 1 rfc822");
     assert_str(c->said, arena_printf(c->arena, "* 1 FETCH (RFC822 {%zu}\r\n%.*s)\r\n", plain.n, STR_FMT(plain)));
-    assert_said(c, "fetch 1 (rfc822.text body[text] body[1])",
-                "* 1 FETCH (RFC822.TEXT {13}\r\nHello, Bob.\r\n BODY[TEXT] {13}\r\nHello, Bob.\r\n"
-                " BODY[1] {13}\r\nHello, Bob.\r\n)\r\n");
-    assert_said(c, "fetch 2 (body[header] body[text])",
-                "* 2 FETCH (BODY[HEADER] {0}\r\n BODY[TEXT] {17}\r\nno header, no end)\r\n");
-    assert_said(
+    imap_answers(c, "fetch 1 (rfc822.text body[text] body[1])",
+                 "* 1 FETCH (RFC822.TEXT {13}\r\nHello, Bob.\r\n BODY[TEXT] {13}\r\nHello, Bob.\r\n"
+                 " BODY[1] {13}\r\nHello, Bob.\r\n)\r\n");
+    imap_answers(c, "fetch 2 (body[header] body[text])",
+                 "* 2 FETCH (BODY[HEADER] {0}\r\n BODY[TEXT] {17}\r\nno header, no end)\r\n");
+    imap_answers(
         c, "fetch 3 (body[header] body[text] body[header.fields (a)])",
         "* 3 FETCH (BODY[HEADER] {6}\r\nA: b\r\n BODY[TEXT] {0}\r\n BODY[HEADER.FIELDS (a)] {8}\r\nA: b\r\n\r\n)\r\n");
-    assert_said(c, "fetch 4 body[text]",
-                "* 4 FETCH (BODY[TEXT] {5}\r\na\x80"
-                "b\r\n)\r\n"); /* CHAR8 has no NUL */
+    imap_answers(c, "fetch 4 body[text]",
+                 "* 4 FETCH (BODY[TEXT] {5}\r\na\x80"
+                 "b\r\n)\r\n"); /* CHAR8 has no NUL */
     imap_bye(c);
 }
 
@@ -134,10 +128,10 @@ static FIBER void decoded(struct imap_test *t)
     assert_str(c->said, S("* 1 FETCH (BINARY[3] ~{4}\r\n\0\1\2\3)\r\n"));
     imap_ask(c, "fetch 1 binary[3]<1.2>");
     assert_str(c->said, S("* 1 FETCH (BINARY[3]<1> {2}\r\n\1\2)\r\n"));
-    assert_said(
+    imap_answers(
         c, "fetch 1 (binary.size[3] binary.size[1] binary.size[9] binary[9] binary[1])",
         "* 1 FETCH (BINARY.SIZE[3] 4 BINARY.SIZE[1] 5 BINARY.SIZE[9] 0 BINARY[9] NIL BINARY[1] {5}\r\nfirst)\r\n");
-    assert_said(c, "fetch 2 binary.peek[1]", "* 2 FETCH (BINARY[1] {8}\r\ncaf\xC3\xA9.\r\n)\r\n");
+    imap_answers(c, "fetch 2 binary.peek[1]", "* 2 FETCH (BINARY[1] {8}\r\ncaf\xC3\xA9.\r\n)\r\n");
     imap_ask(c, "fetch 2 binary[]"); /* nothing to decode: all of it */
     imap_heard(c, "* 2 FETCH (BINARY[] {*}");
     imap_heard(c, "c=61f=C3=A9=");
@@ -153,17 +147,17 @@ static FIBER void marks_seen(struct imap_test *t)
 {
     for (int i = 0; i < 3; i++) imap_letter_in(t, t->bob, 0, plain, 0);
     struct imap_client *c = select_inbox(t);
-    assert_said(c, "fetch 1 (body.peek[text] rfc822.size)",
-                "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n RFC822.SIZE 147)\r\n");
-    assert_said(c, "fetch 1 body[text]", "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n FLAGS (\\Recent \\Seen))\r\n");
-    assert_said(c, "fetch 1 body[text]", "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n)\r\n");
-    assert_said(c, "fetch 1:2 (flags body[1]<0.1>)",
-                "* 1 FETCH (FLAGS (\\Recent \\Seen) BODY[1]<0> {1}\r\nH)\r\n"
-                "* 2 FETCH (FLAGS (\\Recent \\Seen) BODY[1]<0> {1}\r\nH)\r\n");
+    imap_answers(c, "fetch 1 (body.peek[text] rfc822.size)",
+                 "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n RFC822.SIZE 147)\r\n");
+    imap_answers(c, "fetch 1 body[text]", "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n FLAGS (\\Recent \\Seen))\r\n");
+    imap_answers(c, "fetch 1 body[text]", "* 1 FETCH (BODY[TEXT] {13}\r\nHello, Bob.\r\n)\r\n");
+    imap_answers(c, "fetch 1:2 (flags body[1]<0.1>)",
+                 "* 1 FETCH (FLAGS (\\Recent \\Seen) BODY[1]<0> {1}\r\nH)\r\n"
+                 "* 2 FETCH (FLAGS (\\Recent \\Seen) BODY[1]<0> {1}\r\nH)\r\n");
     imap_ask(c, "examine inbox");
-    assert_said(c, "fetch 3 body[1]<0.1>", "* 3 FETCH (BODY[1]<0> {1}\r\nH)\r\n");
+    imap_answers(c, "fetch 3 body[1]<0.1>", "* 3 FETCH (BODY[1]<0> {1}\r\nH)\r\n");
     imap_ask(c, "select inbox");
-    assert_said(c, "fetch 3 flags", "* 3 FETCH (FLAGS ())\r\n");
+    imap_answers(c, "fetch 3 flags", "* 3 FETCH (FLAGS ())\r\n");
     imap_ask(c, "enable condstore");
     imap_ask(c, "fetch 3 body[1]<0.1>");
     imap_heard(c, "* 3 FETCH (BODY[1]<0> {1}");
@@ -179,12 +173,12 @@ static FIBER void modifiers(struct imap_test *t)
     struct imap_client *c = select_inbox(t);
     imap_ask(c, "uid store 7 +flags.silent (\\deleted)");
     imap_ask(c, "uid expunge 7");
-    assert_said(c, "uid fetch 1:* (flags) (partial 2:3)",
-                "* 2 FETCH (UID 2 FLAGS (\\Recent))\r\n* 3 FETCH (UID 3 FLAGS (\\Recent))\r\n");
-    assert_said(c, "uid fetch 1:* (uid) (partial -1:-2)", "* 8 FETCH (UID 9)\r\n* 9 FETCH (UID 10)\r\n");
-    assert_said(c, "uid fetch 1:* (uid) (partial -8:-20)", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n");
-    assert_said(c, "uid fetch 1:* (uid) (partial 10:20)", "");
-    assert_said(c, "uid fetch 1:* (uid) (partial -10:-20)", "");
+    imap_answers(c, "uid fetch 1:* (flags) (partial 2:3)",
+                 "* 2 FETCH (UID 2 FLAGS (\\Recent))\r\n* 3 FETCH (UID 3 FLAGS (\\Recent))\r\n");
+    imap_answers(c, "uid fetch 1:* (uid) (partial -1:-2)", "* 8 FETCH (UID 9)\r\n* 9 FETCH (UID 10)\r\n");
+    imap_answers(c, "uid fetch 1:* (uid) (partial -8:-20)", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n");
+    imap_answers(c, "uid fetch 1:* (uid) (partial 10:20)", "");
+    imap_answers(c, "uid fetch 1:* (uid) (partial -10:-20)", "");
     imap_ask(c, "enable qresync");
     imap_ask(c, "uid fetch 8 modseq");
     struct str before = str_skip(c->said, str_find(c->said, S("MODSEQ (")) + 8), rest;

@@ -217,6 +217,13 @@ TESTING FIBER void imap_ask_for(struct imap_client *c, const char *command, cons
 }
 TESTING FIBER void imap_ask(struct imap_client *c, const char *command) { imap_ask_for(c, command, "OK*"); }
 
+/* All that comes before the tagged line. */
+TESTING FIBER void imap_answers(struct imap_client *c, const char *command, const char *said)
+{
+    imap_ask(c, command);
+    assert_str(c->said, str_c(said));
+}
+
 /* Was there such a line before the last tagged one? */
 TESTING bool imap_said(const struct imap_client *c, const char *pattern)
 {
@@ -247,6 +254,15 @@ TESTING FIBER struct imap_client *imap_login(struct imap_test *t, const char *wh
 {
     struct imap_client *c = imap_visit(t);
     imap_ask(c, arena_cstr(c->arena, arena_printf(c->arena, "login %s secret", who)));
+    return c;
+}
+
+/* bob, in his INBOX. */
+TESTING FIBER struct imap_client *imap_in_inbox(struct imap_test *t)
+{
+    struct imap_client *c = imap_login(t, "bob");
+    imap_ask(c, "enable imap4rev2"); /* no \Recent */
+    imap_ask(c, "select inbox");
     return c;
 }
 
